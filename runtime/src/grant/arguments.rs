@@ -1,0 +1,118 @@
+//! JSON arguments: every key permitted, every path inside the backup directory, written by the host.
+
+use http::{HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::{Denial, JSON_BYTES_MAX, header_value};
+use crate::json;
+use crate::manifest::{JsonPlace, JsonRule, Route};
+use crate::path::{Directory, RelativePath};
+
+/// Check the arguments and put them where the route wants them: the body is returned, a header added.
+pub(super) fn place(
+    route: &Route,
+    asked: Option<&str>,
+    directory: &Directory,
+    headers: &mut Vec<(HeaderName, HeaderValue)>,
+) -> Result<Option<Vec<u8>>, Denial> {
+    let (rule, text) = match (&route.json, asked) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => return Err(Denial::Json(format!("the route `{}` takes none", route.name))),
+        // A call without arguments (`users/get_space_usage`) has an empty body.
+        (Some(_), None) => return Ok(None),
+        (Some(rule), Some(text)) => (rule, text),
+    };
+    if text.len() > JSON_BYTES_MAX {
+        return Err(Denial::TooLong { what: "JSON arguments", max: JSON_BYTES_MAX });
+    }
+    let mut value = json::parse(text.as_bytes()).map_err(|error| Denial::Json(error.to_string()))?;
+    if !value.is_object() {
+        return Err(Denial::Json("they are not an object".to_owned()));
+    }
+    check(route, rule, directory, &mut Vec::new(), &mut value)?;
+    let unwritable = |error: serde_json::Error| Denial::Json(error.to_string());
+    match &rule.place {
+        JsonPlace::Body => serde_json::to_vec(&value).map(Some).map_err(unwritable),
+        JsonPlace::Header(name) => {
+            let text = json::ascii(&value).map_err(unwritable)?;
+            let value = header_value(name, &text)?;
+            let name =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| Denial::HeaderValue(name.clone()))?;
+            headers.push((name, value));
+            Ok(None)
+        }
+    }
+}
+
+/// Walk the value; `key` is the path to it. An array's elements have the path of the array.
+fn check<'a>(
+    route: &Route,
+    rule: &JsonRule,
+    directory: &Directory,
+    key: &mut Vec<&'a str>,
+    value: &'a mut Value,
+) -> Result<(), Denial> {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                key.push(name);
+                check_key(route, rule, key, member)?;
+                check(route, rule, directory, key, member)?;
+                key.pop();
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| {
+            if item.is_object() && !rule.keys.iter().any(|pattern| pattern.is_below(key)) {
+                return Err(denied(route, key));
+            }
+            // The key names what the array holds, so its lifetime is that of the object around it.
+            check_item(route, rule, directory, key, item)
+        }),
+        Value::String(text) => confine(rule, directory, key, text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+/// As [`check`], for an element of an array: the names below it live only as long as the element.
+fn check_item(
+    route: &Route,
+    rule: &JsonRule,
+    directory: &Directory,
+    key: &[&str],
+    item: &mut Value,
+) -> Result<(), Denial> {
+    let mut key = key.to_vec();
+    check(route, rule, directory, &mut key, item)
+}
+
+/// A key is permitted if it is listed, or leads to one that is and holds what can lead there.
+fn check_key(route: &Route, rule: &JsonRule, key: &[&str], value: &Value) -> Result<(), Denial> {
+    let listed = rule.keys.iter().any(|pattern| pattern.is(key));
+    let leads = rule.keys.iter().any(|pattern| pattern.is_below(key));
+    let confined = rule.confine.iter().any(|confine| confine.key.is(key));
+    let fits = match value {
+        // A path may be absent, but never hide in a structure that nobody looks into.
+        Value::Object(_) => leads,
+        Value::Array(_) => (listed || leads) && !confined,
+        Value::String(_) | Value::Null => listed,
+        Value::Bool(_) | Value::Number(_) => listed && !confined,
+    };
+    if fits { Ok(()) } else { Err(denied(route, key)) }
+}
+
+fn confine(rule: &JsonRule, directory: &Directory, key: &[&str], text: &mut String) -> Result<(), Denial> {
+    let Some(confine) = rule.confine.iter().find(|confine| confine.key.is(key)) else { return Ok(()) };
+    let denied =
+        |problem: String| Denial::Confined { key: key.join("/").escape_default().to_string(), problem };
+    let path = RelativePath::parse(text).map_err(|error| denied(error.to_string()))?;
+    if text.contains('\\') || text.chars().any(char::is_control) {
+        return Err(denied("it has a backslash or a control character".to_owned()));
+    }
+    *text = format!("{}{}{}", confine.before, directory.absolute(&path), confine.after);
+    Ok(())
+}
+
+fn denied(route: &Route, key: &[&str]) -> Denial {
+    Denial::JsonKey { route: route.name.clone(), key: key.join("/").escape_default().to_string() }
+}

@@ -1,0 +1,245 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn manifest() -> Arc<Manifest> {
+    let text = json!({
+        "id": "dev.wharf.test", "version": "1.0.0", "world": crate::manifest::WORLD, "type": "test", "name": "Test",
+        "roles": ["destination"],
+        "bind": { "drive": { "option": "drive_id", "set": "drives/{}", "unset": "me/drive" } },
+        "routes": [
+            { "name": "list", "does": "list a folder", "method": "GET",
+              "url": "https://graph.example.com/v1/{drive}/root:{item}:/children",
+              "url_at_root": "https://graph.example.com/v1/{drive}/root/children", "item_forbid": ":",
+              "query": ["$top", "$select"], "headers": ["if-match"],
+              "access": "read", "credential": "account", "replay": "safe", "mints": { "upload": ["uploadUrl"], "page": ["@next"] } },
+            { "name": "next", "does": "list on", "method": "GET", "minted": "page", "hosts": ["graph.example.com"],
+              "access": "read", "credential": "account", "replay": "safe" },
+            { "name": "part", "does": "upload a part", "method": "PUT", "minted": "upload", "hosts": ["*.up.example.com"],
+              "payload": "section", "headers": ["content-range"], "access": "write", "credential": "none", "replay": "safe" },
+            { "name": "commit", "does": "commit", "method": "POST", "url": "https://api.example.com/2/commit",
+              "json": { "in": "body", "keys": ["entries/cursor/*", "entries/commit/path", "entries/commit/mode", "entries/commit/mode/*", "mute"],
+                        "confine": { "entries/commit/path": "{item}" } },
+              "access": "write", "credential": "account", "replay": "once" },
+            { "name": "read", "does": "download", "method": "POST", "url": "https://content.example.com/2/read",
+              "json": { "in": "header:Api-Arg", "keys": ["path", "parent"], "confine": { "path": "{item}", "parent": "/drive/root:{item}" } },
+              "access": "read", "credential": "account", "replay": "safe" }
+        ],
+        "oauth": { "token": "https://login.example.com/token", "scopes": { "read": ["r"], "write": ["w"] } },
+        "options": { "type": "object", "properties": { "drive_id": { "type": "string", "description": "which drive" } } },
+        "upload": { "single_max": 1, "part_size": 20, "part_quantum": 10, "part_max": 40 }
+    });
+    Arc::new(Manifest::parse(text.to_string().as_bytes()).unwrap())
+}
+
+fn grant_of(directory: &str, options: Value, read_only: bool) -> Grant {
+    let manifest = manifest();
+    let all: Vec<String> = manifest.routes.iter().map(|route| route.name.clone()).collect();
+    let directory = Directory::parse(directory).unwrap();
+    Grant::new(manifest, all, directory, options.as_object().unwrap(), read_only)
+}
+
+fn grant() -> Grant {
+    grant_of("/backups/server1", json!({}), false)
+}
+
+fn item(item: &str) -> Ask {
+    Ask { route: "list".to_owned(), item: Some(item.to_owned()), ..Ask::default() }
+}
+
+fn arguments(route: &str, json: Value) -> Ask {
+    Ask { route: route.to_owned(), json: Some(json.to_string()), ..Ask::default() }
+}
+
+fn opened(name: &str, url: &str) -> Opened {
+    Opened { name: name.to_owned(), url: Url::parse(url).unwrap() }
+}
+
+#[test]
+fn addresses_are_built_inside_the_backup_directory() {
+    let check = |directory: &str, options: Value, name: &str, expected: &str| {
+        let allowed = grant_of(directory, options, false).allow(&item(name), None).unwrap();
+        assert_eq!(allowed.url().as_str(), format!("https://graph.example.com/v1/{expected}"));
+    };
+    check("/b", json!({}), "", "me/drive/root:/b:/children");
+    check("/b", json!({}), "a/ü #%?.txt", "me/drive/root:/b/a/%C3%BC%20%23%25%3F.txt:/children");
+    check("/", json!({}), "", "me/drive/root/children");
+    check("/", json!({}), "a", "me/drive/root:/a:/children");
+    check("/b", json!({ "drive_id": "b!x/../y" }), "a", "drives/b%21x%2F..%2Fy/root:/b/a:/children");
+    // Encoded dots stay a name: the percent sign itself is encoded.
+    check("/b", json!({}), "%2e%2e/%2F", "me/drive/root:/b/%252e%252e/%252F:/children");
+}
+
+#[test]
+fn items_cannot_leave_the_backup_directory() {
+    let check = |name: &str, rule: &str| {
+        let denial = grant().allow(&item(name), None).unwrap_err();
+        assert_eq!(denial.rule(), rule, "{name}: {denial}");
+    };
+    check("..", "item");
+    check("../server2", "item");
+    check("a/../../server2", "item");
+    check("/etc", "item");
+    check("a//b", "item");
+    check("a\\..\\b", "item");
+    check("a:/content", "item");
+    check("a\r\nHost: evil.test", "item");
+    check("a\0", "item");
+    check(&"a/".repeat(3000), "item");
+}
+
+#[test]
+fn only_what_the_route_permits_is_sent() {
+    let check = |ask: Ask, rule: &str| {
+        let denial = grant().allow(&ask, None).unwrap_err();
+        assert_eq!(denial.rule(), rule, "{ask:?}: {denial}");
+    };
+    let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    check(Ask { route: "batch".to_owned(), ..Ask::default() }, "unknown-route");
+    check(Ask { item: None, ..item("a") }, "blank");
+    check(Ask { query: pair("$expand", "x"), ..item("a") }, "query");
+    check(Ask { headers: pair("authorization", "Bearer x"), ..item("a") }, "header");
+    check(Ask { headers: pair("If-Match", "x"), ..item("a") }, "header");
+    check(Ask { headers: pair("if-match", "x\r\nhost: evil"), ..item("a") }, "header");
+    check(Ask { headers: [pair("if-match", "x"), pair("if-match", "y")].concat(), ..item("a") }, "header");
+    check(Ask { payload: Carried::Bytes(1), ..item("a") }, "payload");
+    check(Ask { payload: Carried::Section, ..item("a") }, "payload");
+    check(Ask { json: Some("{}".to_owned()), ..item("a") }, "json");
+    check(Ask { query: pair("$top", &"x".repeat(URL_BYTES_MAX)), ..item("a") }, "length");
+    check(Ask { item: Some("a".to_owned()), ..arguments("commit", json!({})) }, "blank");
+
+    let allowed = grant().allow(&Ask { query: pair("$top", "1&b=2#c"), ..item("a") }, None).unwrap();
+    assert_eq!(allowed.url().query(), Some("$top=1%26b%3D2%23c"));
+}
+
+#[test]
+fn json_keys_are_a_closed_list() {
+    let check = |json: Value, expected: Option<&str>| {
+        let rule = grant().allow(&arguments("commit", json.clone()), None).err();
+        assert_eq!(rule.as_ref().map(Denial::rule), expected, "{json}: {rule:?}");
+    };
+    check(
+        json!({ "entries": [{ "cursor": { "offset": 1, "session_id": "s" }, "commit": { "path": "a", "mode": "add" } }] }),
+        None,
+    );
+    check(
+        json!({ "entries": [{ "commit": { "path": "a", "mode": { ".tag": "update", "update": "rev" } } }] }),
+        None,
+    );
+    check(json!({ "mute": true }), None);
+    check(json!({ "autorename": true }), Some("json"));
+    check(json!({ "entries": [{ "commit": { "path": "a", "shared_link": "x" } }] }), Some("json"));
+    check(json!({ "entries": { "commit": { "other": 1 } } }), Some("json"));
+    check(json!({ "entries": "text" }), Some("json"));
+    check(json!({ "mute": { "x": 1 } }), Some("json"));
+    check(json!({ "mute": [{ "x": 1 }] }), Some("json"));
+    check(json!({ "entries": [{ "commit": { "path": ["a"] } }] }), Some("json"));
+    check(json!({ "entries": [{ "commit": { "path": { "x": "a" } } }] }), Some("json"));
+    check(json!({ "entries": [{ "commit": { "path": 7 } }] }), Some("json"));
+    check(json!({ "entries": [{ "commit": { "path": "../server2/a" } }] }), Some("confine"));
+    check(json!({ "entries": [{ "commit": { "path": "/a" } }] }), Some("confine"));
+    check(json!({ "entries": [{ "commit": { "path": "a\\..\\b" } }] }), Some("confine"));
+    check(json!([1]), Some("json"));
+    let twice = Ask {
+        route: "commit".to_owned(),
+        json: Some(r#"{"mute":true,"mute":false}"#.to_owned()),
+        ..Ask::default()
+    };
+    assert_eq!(grant().allow(&twice, None).unwrap_err().rule(), "json");
+}
+
+#[test]
+fn paths_in_json_are_made_absolute_by_the_host() {
+    let allowed = grant().allow(
+        &arguments(
+            "commit",
+            json!({ "entries": [{ "commit": { "path": "id:abc" } }, { "commit": { "path": "" } }] }),
+        ),
+        None,
+    );
+    assert_eq!(
+        String::from_utf8_lossy(allowed.unwrap().json_body().unwrap()),
+        r#"{"entries":[{"commit":{"path":"/backups/server1/id:abc"}},{"commit":{"path":"/backups/server1"}}]}"#
+    );
+    let header = |grant: Grant, path: &str| {
+        let allowed = grant.allow(&arguments("read", json!({ "path": path, "parent": path })), None).unwrap();
+        let (name, value) = allowed.headers()[0].clone();
+        assert_eq!(name, "api-arg");
+        value.to_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        header(grant(), "ü"),
+        r#"{"path":"/backups/server1/\u00fc","parent":"/drive/root:/backups/server1/\u00fc"}"#
+    );
+    assert_eq!(header(grant_of("/", json!({}), false), ""), r#"{"path":"","parent":"/drive/root:"}"#);
+}
+
+#[test]
+fn handles_are_good_for_their_route_only() {
+    let ask = |route: &str| Ask { route: route.to_owned(), ..Ask::default() };
+    let check = |route: &str, opened: Option<Opened>, rule: Option<&str>| {
+        let denial = grant().allow(&ask(route), opened.as_ref()).err();
+        assert_eq!(denial.as_ref().map(Denial::rule), rule, "{opened:?}: {denial:?}");
+    };
+    check("next", Some(opened("page", "https://graph.example.com/v1/x?token=1")), None);
+    check("next", None, Some("blank"));
+    check("next", Some(opened("upload", "https://graph.example.com/v1/x")), Some("handle"));
+    check("next", Some(opened("page", "https://evil.test/")), Some("handle"));
+    check("next", Some(opened("page", "http://graph.example.com/")), Some("handle"));
+    check("next", Some(opened("page", "https://graph.example.com:8443/")), Some("handle"));
+    check("next", Some(opened("page", "https://u:p@graph.example.com/")), Some("handle"));
+    check("next", Some(opened("page", "https://graph.example.com.evil.test/")), Some("handle"));
+    check("part", Some(opened("upload", "https://x.up.example.com/")), None);
+    check("part", Some(opened("upload", "https://up.example.com/")), Some("handle"));
+    check("part", Some(opened("upload", "https://127.0.0.1/")), Some("handle"));
+    check("list", Some(opened("page", "https://graph.example.com/")), Some("blank"));
+    let with_item = Ask { item: Some("a".to_owned()), ..ask("next") };
+    let denial = grant().allow(&with_item, Some(&opened("page", "https://graph.example.com/"))).unwrap_err();
+    assert_eq!(denial.rule(), "blank");
+}
+
+#[test]
+fn what_is_not_granted_is_not_sent() {
+    let list_only = Grant::new(
+        manifest(),
+        ["list".to_owned()],
+        Directory::parse("/b").unwrap(),
+        &serde_json::Map::new(),
+        false,
+    );
+    assert_eq!(
+        list_only.allow(&arguments("read", json!({ "path": "a" })), None).unwrap_err().rule(),
+        "not-granted"
+    );
+    let read_only = grant_of("/b", json!({}), true);
+    assert_eq!(read_only.allow(&arguments("commit", json!({})), None).unwrap_err().rule(), "read-only");
+    assert_eq!(
+        read_only.routes().map(|route| route.name.as_str()).collect::<Vec<_>>(),
+        ["list", "next", "read"]
+    );
+}
+
+#[test]
+fn secrets_of_an_address_are_not_shown() {
+    let shown = |route: &str, opened: Option<Opened>, ask: Ask| {
+        grant().allow(&Ask { route: route.to_owned(), ..ask }, opened.as_ref()).unwrap().shown()
+    };
+    assert_eq!(
+        shown("list", None, item("a")),
+        "https://graph.example.com/v1/me/drive/root:/backups/server1/a:/children"
+    );
+    let minted = opened("page", "https://graph.example.com/signed-path?token=secret");
+    assert_eq!(shown("next", Some(minted), Ask::default()), "https://graph.example.com/[page]");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_item_escapes(name in "[a-z./%\\\\: ]{0,20}") {
+        if let Ok(allowed) = grant().allow(&item(&name), None) {
+            let path = allowed.url().path().to_owned();
+            proptest::prop_assert!(path.starts_with("/v1/me/drive/root:/backups/server1"), "{}", path);
+            proptest::prop_assert!(path.ends_with(":/children"), "{}", path);
+            proptest::prop_assert!(!path.split('/').any(|name| matches!(name, "." | "..")), "{}", path);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How files go up: the sizes that a service takes, and the hash that it reports.
+
+use super::{Error, problem};
+
+/// Largest part that is accepted from a manifest, in bytes: a part is what is sent again after a cut.
+const PART_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Largest batch of commits, in uploads: Dropbox takes 1,000.
+const COMMIT_BATCH_MAX: u32 = 1000;
+
+/// What a service takes. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upload {
+    /// Largest file that goes in one request.
+    pub single_max: u64,
+    /// How large the host makes a part.
+    pub part_size: u64,
+    /// Every part but the last is a multiple of this.
+    pub part_quantum: u64,
+    /// No part is larger.
+    pub part_max: u64,
+    /// Does the opening request carry the first part?
+    #[serde(default)]
+    pub opening_takes_bytes: bool,
+    /// May parts be sent in any order?
+    #[serde(default)]
+    pub parallel_parts: bool,
+    /// How many staged uploads one commit takes.
+    #[serde(default = "one")]
+    pub commit_batch_max: u32,
+    /// The hash that the service reports.
+    pub hash: Option<HashName>,
+}
+
+/// A hash, as manifests spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HashName {
+    /// SHA-256 of the SHA-256 of each 4 MiB block.
+    BlockSha256,
+    /// Microsoft's QuickXorHash.
+    Quickxor,
+    /// SHA-256 of the whole.
+    Sha256,
+    /// SHA-1 of the whole.
+    Sha1,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+impl Upload {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let fits = self.part_quantum > 0
+            && self.part_size > 0
+            && self.part_size.is_multiple_of(self.part_quantum)
+            && self.part_size <= self.part_max
+            && self.part_max <= PART_BYTES_MAX;
+        if !fits {
+            let expected =
+                format!("needs part_quantum | part_size <= part_max <= {PART_BYTES_MAX}, all above 0");
+            return Err(problem("upload", expected));
+        }
+        if !(1..=COMMIT_BATCH_MAX).contains(&self.commit_batch_max) {
+            return Err(problem("upload/commit_batch_max", format!("is not 1 to {COMMIT_BATCH_MAX}")));
+        }
+        Ok(())
+    }
+}
