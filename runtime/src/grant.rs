@@ -233,10 +233,8 @@ impl Grant {
         read_only: bool,
     ) -> Self {
         let bound = manifest.bind.iter().map(|(name, binding)| {
-            let value = options.get(&binding.option).map(|value| match value {
-                serde_json::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
+            let value = options.get(&binding.option);
+            let value = value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             (name.clone(), binding.fill(value.as_deref()))
         });
         let bound = bound.collect();

@@ -70,14 +70,10 @@ pub fn read(component: &[u8]) -> Result<&[u8], Error> {
 pub fn write(component: &[u8], manifest: &[u8]) -> Result<Vec<u8>, Error> {
     let mut out = Component::new();
     each_top_level(component, |payload| {
-        match payload {
-            Payload::CustomSection(section) if section.name() == NAME => {}
-            other => {
-                if let Some((id, range)) = other.as_section() {
-                    let data = component.get(range).ok_or(Error::NotComponent)?;
-                    out.section(&RawSection { id, data });
-                }
-            }
+        let replaced = matches!(payload, Payload::CustomSection(section) if section.name() == NAME);
+        if let Some((id, range)) = payload.as_section().filter(|_| !replaced) {
+            let data = component.get(range).ok_or(Error::NotComponent)?;
+            out.section(&RawSection { id, data });
         }
         Ok(())
     })?;
@@ -87,6 +83,10 @@ pub fn write(component: &[u8], manifest: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 /// Visit the sections of the component itself, not of what is nested in it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the parser has dozens of payloads, and all others mean the same here"
+)]
 fn each_top_level<'a>(
     component: &'a [u8],
     mut visit: impl FnMut(&Payload<'a>) -> Result<(), Error>,

@@ -1,0 +1,453 @@
+//! A destination, ready for operations.
+//!
+//! Every operation takes a permit first, then runs in an instance of its own. When a connector asks
+//! for patience that only it could see, the operation is repeated here, after a pause of the whole
+//! destination, within the same budget as everything else; the permit is given back meanwhile.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ErrorKind;
+use crate::broker::{Broker, Call};
+use crate::catalog::Shelf;
+use crate::content::{Progress as Moved, Section};
+use crate::entry::{Entry, Info};
+use crate::hash::{Algorithm, Running};
+use crate::hint::Hint;
+use crate::home::Name;
+use crate::manifest::{HashName, Manifest};
+use crate::path::RelativePath;
+use crate::retry::{Attempts, Budget, Outcome, Replay, Verdict};
+use crate::sandbox::Connector;
+use crate::sandbox::operation::{self, Download, Page, Progress, Refusal, Removal, Staged};
+use crate::threads::{Permit, Threads};
+
+/// An operation that failed, and where.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// The destination.
+    pub destination: Name,
+    /// What was tried, as a verb: "list", "put".
+    pub operation: &'static str,
+    /// At which path.
+    pub path: RelativePath,
+    /// Why it failed.
+    pub problem: operation::Error,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { destination, operation, path, problem } = self;
+        write!(formatter, "cannot {operation} `{destination}:{path}`: {problem}")
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.problem {
+            operation::Error::Refused { cause: Some(cause), .. } => Some(cause),
+            operation::Error::Refused { cause: None, .. }
+            | operation::Error::Trapped(_)
+            | operation::Error::Overdrawn(_)
+            | operation::Error::Nonsense(_) => None,
+        }
+    }
+}
+
+impl Error {
+    /// What it is to a program.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        let Some(refusal) = self.problem.refusal() else { return ErrorKind::Connector };
+        match refusal {
+            Refusal::NotFound => ErrorKind::NotFound,
+            Refusal::Exists | Refusal::Conflict => ErrorKind::Exists,
+            Refusal::WrongKind => ErrorKind::WrongKind,
+            Refusal::Denied => ErrorKind::Denied,
+            Refusal::SignInAgain => ErrorKind::SignIn,
+            Refusal::Quota => ErrorKind::Quota,
+            Refusal::Throttled(_) | Refusal::Unavailable | Refusal::Lost | Refusal::SessionGone => {
+                ErrorKind::Unavailable
+            }
+            Refusal::BadName(_) | Refusal::TooLarge => ErrorKind::BadName,
+            Refusal::Corrupt => ErrorKind::Corrupt,
+            Refusal::Unsupported => ErrorKind::Unsupported,
+            Refusal::SourceChanged => ErrorKind::SourceChanged,
+            Refusal::Other(_) => ErrorKind::Service,
+        }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        let name = &self.destination;
+        match self.kind() {
+            ErrorKind::NotFound => Some(format!("run `wharf ls {name}:` to see what is there")),
+            ErrorKind::Denied => Some(format!(
+                "run `wharf destination show {name}` to see what is granted, and `wharf audit {name}` for the request"
+            )),
+            ErrorKind::SignIn => Some(format!(
+                "run `wharf destination show {name}` to see its account, then give that account a new token"
+            )),
+            ErrorKind::Quota => Some("free some space at the service, or use another destination".to_owned()),
+            ErrorKind::Unavailable => {
+                Some(format!("run the same command again later; `wharf audit {name}` has what was tried"))
+            }
+            ErrorKind::BadName => Some("rename it, or leave it out with `--exclude`".to_owned()),
+            ErrorKind::SourceChanged => {
+                Some("run the same command again once nothing writes to it, or copy a snapshot".to_owned())
+            }
+            ErrorKind::Connector => Some(
+                "report this to the connector's vendor; `RUST_LOG=connector=debug` shows what it logs"
+                    .to_owned(),
+            ),
+            ErrorKind::WrongKind => Some("remove or rename one of the two".to_owned()),
+            ErrorKind::Usage
+            | ErrorKind::Exists
+            | ErrorKind::Corrupt
+            | ErrorKind::Unsupported
+            | ErrorKind::Service
+            | ErrorKind::Local
+            | ErrorKind::State => None,
+        }
+    }
+}
+
+/// A destination that can be used.
+#[derive(Debug)]
+pub struct Attached {
+    name: Name,
+    connector: Connector,
+    broker: Arc<Broker>,
+    threads: Threads,
+    shelf: Shelf,
+    budget: Budget,
+}
+
+/// A download, with the permit that it holds until its last byte.
+#[derive(Debug)]
+pub struct Opened {
+    /// What arrives.
+    pub download: Download,
+    _permit: Permit,
+}
+
+impl Attached {
+    /// Put together what a host has loaded.
+    pub(crate) const fn new(
+        name: Name,
+        connector: Connector,
+        broker: Arc<Broker>,
+        threads: Threads,
+        shelf: Shelf,
+        budget: Budget,
+    ) -> Self {
+        Self { name, connector, broker, threads, shelf, budget }
+    }
+
+    /// The destination's name.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// What its connector says of itself.
+    #[must_use]
+    pub const fn manifest(&self) -> &Arc<Manifest> {
+        self.connector.manifest()
+    }
+
+    /// What is remembered of what was stored here.
+    #[must_use]
+    pub const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// The way out.
+    #[must_use]
+    pub const fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Its threads.
+    #[must_use]
+    pub const fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
+    /// The hashes that are computed of what passes: Wharf's own, and the service's if it reports one.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let service = self.manifest().upload.hash.map(|name| match name {
+            HashName::BlockSha256 => Algorithm::BlockSha256,
+            HashName::Quickxor => Algorithm::QuickXor,
+            HashName::Sha256 => Algorithm::Sha256,
+            HashName::Sha1 => Algorithm::Sha1,
+        });
+        std::iter::once(Algorithm::BlockSha256)
+            .chain(service.filter(|own| *own != Algorithm::BlockSha256))
+            .collect()
+    }
+
+    /// See that the records of what was sent are on disk.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn flush(&self) -> Result<(), crate::audit::Error> {
+        self.broker.audit().flush().await
+    }
+
+    /// What is stored at `path`?
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub async fn stat(&self, path: &RelativePath) -> Result<Entry, Error> {
+        self.run("look at", path, |call| async move { self.connector.stat(&call, path).await }).await
+    }
+
+    /// A page of what is in a folder.
+    ///
+    /// # Errors
+    /// Why it cannot be listed.
+    pub async fn list(
+        &self,
+        path: &RelativePath,
+        recursive: bool,
+        next: Option<&str>,
+    ) -> Result<Page, Error> {
+        self.run("list", path, |call| async move { self.connector.list(&call, path, recursive, next).await })
+            .await
+    }
+
+    /// Make a folder and the folders on the way to it.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub async fn make_folder(&self, path: &RelativePath) -> Result<Entry, Error> {
+        self.run("make the folder", path, |call| async move { self.connector.make_folder(&call, path).await })
+            .await
+    }
+
+    /// Remove files and folders; one result each, in the same order.
+    ///
+    /// # Errors
+    /// Why none of them was removed.
+    pub async fn remove(&self, items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {
+        let path = items.first().map(|item| item.path.clone()).unwrap_or_default();
+        let results = self
+            .run("remove", &path, |call| async move { self.connector.remove(&call, items).await })
+            .await?;
+        let of = |(item, result): (&Removal, Result<(), operation::Error>)| {
+            result.map_err(|problem| self.error("remove", &item.path, problem))
+        };
+        Ok(items.iter().zip(results).map(of).collect())
+    }
+
+    /// Store a file in one request. Returns what the service reports, and the hash of what it
+    /// acknowledged, if that was all of the section in one piece.
+    ///
+    /// # Errors
+    /// Why it cannot be stored.
+    pub async fn put(
+        &self,
+        path: &RelativePath,
+        section: &Section,
+        info: &Info,
+        moved: Option<&Moved>,
+    ) -> Result<(Entry, Option<Running>), Error> {
+        let work = |call: Call| async move {
+            let call = Arc::new(call.hashing(Running::new(&self.algorithms())).with_progress(moved.cloned()));
+            let entry = self.connector.put(&call, path, section.clone(), info).await?;
+            Ok((entry, call.take_hash()))
+        };
+        self.run_call("store", path, work).await
+    }
+
+    /// Begin an upload in parts; `first` is sent along where the service takes it.
+    ///
+    /// # Errors
+    /// Why it cannot be begun.
+    pub async fn begin_upload(
+        &self,
+        path: &RelativePath,
+        info: &Info,
+        first: Option<&Section>,
+        moved: Option<&Moved>,
+    ) -> Result<(String, Progress, Option<Running>), Error> {
+        let work = |call: Call| async move {
+            let call = Arc::new(call.hashing(Running::new(&self.algorithms())).with_progress(moved.cloned()));
+            let (session, progress) = self.connector.begin_upload(&call, path, info, first.cloned()).await?;
+            Ok((session, progress, call.take_hash()))
+        };
+        self.run_call("begin to upload", path, work).await
+    }
+
+    /// Send one part; `running` is the hash of what lies before it.
+    ///
+    /// # Errors
+    /// Why it cannot be sent.
+    pub async fn upload_part(
+        &self,
+        path: &RelativePath,
+        session: &str,
+        info: &Info,
+        part: &Section,
+        running: &Running,
+        moved: Option<&Moved>,
+    ) -> Result<(Progress, Option<Running>), Error> {
+        let last = part.offset().saturating_add(part.size()) >= info.size;
+        let work = |call: Call| async move {
+            let call = Arc::new(call.hashing(running.clone()).with_progress(moved.cloned()));
+            let sent =
+                self.connector.upload_part(&call, session, part.offset(), info, part.clone(), last).await?;
+            Ok((sent, call.take_hash()))
+        };
+        self.run_call("upload", path, work).await
+    }
+
+    /// Where does an upload stand?
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub async fn upload_status(
+        &self,
+        path: &RelativePath,
+        session: &str,
+        info: &Info,
+    ) -> Result<Progress, Error> {
+        let work = |call| async move { self.connector.upload_status(&call, session, path, info).await };
+        self.run("resume the upload of", path, work).await
+    }
+
+    /// Forget an upload and what it has sent.
+    ///
+    /// # Errors
+    /// Why it cannot be forgotten.
+    pub async fn abort_upload(&self, path: &RelativePath, session: &str) -> Result<(), Error> {
+        self.run("abort the upload of", path, |call| async move {
+            self.connector.abort_upload(&call, session).await
+        })
+        .await
+    }
+
+    /// Make staged uploads files; one result each, in the same order.
+    ///
+    /// # Errors
+    /// Why none of them was.
+    pub async fn finish_uploads(&self, uploads: &[Staged]) -> Result<Vec<Result<Entry, Error>>, Error> {
+        let path = uploads.first().map(|upload| upload.path.clone()).unwrap_or_default();
+        let work = |call| async move { self.connector.finish_uploads(&call, uploads).await };
+        let results = self.run("finish the upload of", &path, work).await?;
+        let of = |(upload, result): (&Staged, Result<Entry, operation::Error>)| {
+            result.map_err(|problem| self.error("finish the upload of", &upload.path, problem))
+        };
+        Ok(uploads.iter().zip(results).map(of).collect())
+    }
+
+    /// Read a file, or a part of it.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub async fn get(
+        &self,
+        path: &RelativePath,
+        offset: u64,
+        len: Option<u64>,
+        revision: Option<&str>,
+    ) -> Result<Opened, Error> {
+        let work = |permit: Permit, call: Call| async move {
+            let call = Arc::new(call);
+            let download = self.connector.get(&call, path, offset, len, revision).await?;
+            Ok(Opened { download, _permit: permit })
+        };
+        self.run_permit("read", path, work).await
+    }
+
+    async fn run<T, W>(
+        &self,
+        operation: &'static str,
+        path: &RelativePath,
+        work: impl Fn(Arc<Call>) -> W,
+    ) -> Result<T, Error>
+    where
+        W: Future<Output = Result<T, operation::Error>>,
+    {
+        self.run_call(operation, path, |call| work(Arc::new(call))).await
+    }
+
+    async fn run_call<T, W>(
+        &self,
+        operation: &'static str,
+        path: &RelativePath,
+        work: impl Fn(Call) -> W,
+    ) -> Result<T, Error>
+    where
+        W: Future<Output = Result<T, operation::Error>>,
+    {
+        let work = |permit: Permit, call: Call| {
+            let work = work(call);
+            async move {
+                let done = work.await;
+                drop(permit);
+                done
+            }
+        };
+        self.run_permit(operation, path, work).await
+    }
+
+    /// One operation: with a permit, and again when the connector asks for patience.
+    async fn run_permit<T, W>(
+        &self,
+        operation: &'static str,
+        path: &RelativePath,
+        work: impl Fn(Permit, Call) -> W,
+    ) -> Result<T, Error>
+    where
+        W: Future<Output = Result<T, operation::Error>>,
+    {
+        let started = self.broker.clock().elapsed();
+        let mut attempts = Attempts::new(self.budget, Replay::Safe);
+        loop {
+            let permit = self.threads.permit().await;
+            let call = self.broker.call(operation);
+            let problem = match work(permit, call).await {
+                Ok(done) => return Ok(done),
+                Err(problem) => problem,
+            };
+            let Some(Refusal::Throttled(asked)) = problem.refusal() else {
+                return Err(self.error(operation, path, problem));
+            };
+            let elapsed = self.broker.clock().elapsed().saturating_sub(started);
+            match attempts.note(Outcome::Claimed(*asked), elapsed, &mut || rand::random()) {
+                Verdict::PauseDestination(pause)
+                | Verdict::PauseAccount(pause)
+                | Verdict::RetryAfter(pause) => {
+                    self.be_silent(operation, pause).await;
+                }
+                Verdict::Deliver | Verdict::RefreshOnce | Verdict::GiveUp(_) => {
+                    return Err(self.error(operation, path, problem));
+                }
+            }
+        }
+    }
+
+    /// Wait as an operation's own refusal asks, when it was one of several that were asked together.
+    pub(crate) async fn patience(&self, error: &Error) {
+        if let Some(Refusal::Throttled(asked)) = error.problem.refusal() {
+            let pause = crate::retry::clamp(asked.unwrap_or(crate::retry::PAUSE_MIN));
+            self.be_silent(error.operation, pause).await;
+        }
+    }
+
+    /// The connector claims that the service asks for patience: this destination waits, others do not.
+    async fn be_silent(&self, operation: &'static str, pause: Duration) {
+        self.broker.claimed(operation, pause).await;
+        self.broker.pause(pause);
+        self.broker.clock().sleep(pause).await;
+    }
+
+    fn error(&self, operation: &'static str, path: &RelativePath, problem: operation::Error) -> Error {
+        Error { destination: self.name.clone(), operation, path: path.clone(), problem }
+    }
+}

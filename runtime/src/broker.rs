@@ -1,0 +1,725 @@
+//! The broker: a connector's only way out.
+//!
+//! A request is allowed by the grant, signed for each attempt, sent by the network, judged by the
+//! retry table and recorded, in this order and in this file; every other room does one of those
+//! things. What the connector learns of the outcome is cleaned by [`scrub`]; what the operator may
+//! know is kept as the call's cause and in the audit.
+
+mod scrub;
+mod sign;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::account::{self, Account, Credential};
+use crate::audit::{Audit, Decision, Record};
+use crate::clock::Clock;
+use crate::content::{Progress, Receipt, Section, Tap};
+use crate::grant::{Allowed, Ask, Denial, Grant};
+use crate::handle::Handles;
+use crate::hash::Running;
+use crate::manifest::{self, Replay};
+use crate::network::{HttpVersion, Incoming, Network, Reached, ReadError, SendError, SendErrorKind};
+use crate::retry::{self, Attempts, Budget, Outcome, Reason, Verdict};
+use crate::sandbox::limits::REQUESTS_MAX;
+
+use scrub::Scrub;
+
+/// How long one operation may take in all, pauses and retries included. A service that throttles
+/// asks for minutes at most; what takes longer is better told to the operator.
+pub const ELAPSED_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// A request as a guest made it.
+#[derive(Debug)]
+pub struct Request {
+    /// What it asks.
+    pub ask: Ask,
+    /// A handle in place of an address.
+    pub handle: Option<String>,
+    /// What it carries.
+    pub carrying: Carrying,
+    /// May it be sent twice, as far as the guest is concerned?
+    pub replay: Replay,
+}
+
+/// What a request carries beside its arguments.
+#[derive(Debug)]
+pub enum Carrying {
+    /// Nothing.
+    Nothing,
+    /// Bytes of the guest's.
+    Bytes(Bytes),
+    /// Bytes of the host's.
+    Section(Section),
+}
+
+/// A reply as a guest sees it.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers that concern a connector.
+    pub headers: Vec<(String, String)>,
+    /// The body, if it was read.
+    pub body: Vec<u8>,
+    /// An earlier attempt may have reached the service.
+    pub maybe_applied: bool,
+}
+
+/// Why there is no reply, as a guest may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the contract has the words")]
+pub enum Failure {
+    Denied,
+    SignInAgain,
+    Throttled(Option<Duration>),
+    Unreachable,
+    Lost,
+    TimedOut,
+    TooLarge,
+    SourceChanged,
+    Invalid(String),
+}
+
+/// Bytes that arrive, and the promise that they are counted.
+pub type Arriving = Incoming;
+
+/// What a destination's requests are made with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The destination's name.
+    pub destination: Arc<str>,
+    /// Its connector: type and version, and the first digits of the component's digest.
+    pub connector: Arc<str>,
+    /// Options for the connector, as JSON.
+    pub options: String,
+    /// How often a failed request is sent again.
+    pub retries: u32,
+    /// How long one operation may take in all.
+    pub elapsed_max: Duration,
+    /// Which HTTP to speak.
+    pub http_version: HttpVersion,
+    /// Requests of different pools share no connection: the account's name, or the destination's.
+    pub pool: Arc<str>,
+}
+
+/// One destination's way out.
+pub struct Broker {
+    settings: Settings,
+    grant: RwLock<Arc<Grant>>,
+    handles: Handles,
+    account: Option<Account>,
+    network: Arc<Network>,
+    audit: Audit,
+    clock: Arc<dyn Clock>,
+    calls: AtomicU64,
+    /// Until when this destination is silent, in nanoseconds of the clock's elapsed time.
+    paused_until: AtomicU64,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Broker({})", self.settings.destination)
+    }
+}
+
+impl Broker {
+    /// A way out for one destination.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        grant: Grant,
+        handles: Handles,
+        account: Option<Account>,
+        network: Arc<Network>,
+        audit: Audit,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let grant = RwLock::new(Arc::new(grant));
+        Arc::new(Self {
+            settings,
+            grant,
+            handles,
+            account,
+            network,
+            audit,
+            clock,
+            calls: AtomicU64::new(1),
+            paused_until: AtomicU64::new(0),
+        })
+    }
+
+    /// The grant in force.
+    #[must_use]
+    pub fn grant(&self) -> Arc<Grant> {
+        Arc::clone(&self.grant.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Change what is granted; requests that follow are held to it, also those of running operations.
+    pub fn regrant(&self, grant: Grant) {
+        *self.grant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grant);
+    }
+
+    /// The record of what was sent.
+    #[must_use]
+    pub const fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// Time, as this destination sees it.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Keep this destination silent for a while; a longer pause that stands is not cut short.
+    pub fn pause(&self, pause: Duration) {
+        let until = self.clock.elapsed().saturating_add(pause);
+        self.paused_until.fetch_max(u64::try_from(until.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Record that a connector claims that the service asks for patience.
+    pub async fn claimed(self: &Arc<Self>, operation: &'static str, pause: Duration) {
+        let call = self.call(operation);
+        let wait_ms = u64::try_from(pause.as_millis()).ok();
+        let rule = "claimed".to_owned();
+        let reason = "the connector says that the service asks for patience".to_owned();
+        let record =
+            Record { wait_ms, rule, reason, guest_claimed: true, ..call.blank("".into(), Decision::Paused) };
+        // The operation that follows fails if the audit does.
+        let _ = call.append(record).await;
+    }
+
+    /// Begin an operation.
+    #[must_use]
+    pub fn call(self: &Arc<Self>, operation: &'static str) -> Call {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let started = self.clock.elapsed();
+        Call {
+            id: number,
+            broker: Arc::clone(self),
+            operation,
+            deadline: started.saturating_add(self.settings.elapsed_max),
+            requests: AtomicU64::new(0),
+            hashing: Mutex::new(None),
+            progress: None,
+            cause: Mutex::new(None),
+        }
+    }
+}
+
+/// One operation under way: its budget, and what the host learns while the guest runs.
+pub struct Call {
+    /// Unique in this process.
+    id: u64,
+    broker: Arc<Broker>,
+    operation: &'static str,
+    /// By the broker's clock.
+    deadline: Duration,
+    requests: AtomicU64,
+    hashing: Mutex<Option<Running>>,
+    progress: Option<Progress>,
+    cause: Mutex<Option<String>>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Call({} {})", self.operation, self.id)
+    }
+}
+
+/// A request that was answered, before the guest sees anything of it.
+struct Answered {
+    allowed: Allowed,
+    incoming: Incoming,
+    credential: Option<Credential>,
+    maybe_applied: bool,
+}
+
+impl Call {
+    /// Hash what is sent, from this state on: sections that follow it are taken into it when the
+    /// service has acknowledged them.
+    #[must_use]
+    pub fn hashing(mut self, running: Running) -> Self {
+        self.hashing = Mutex::new(Some(running));
+        self
+    }
+
+    /// Tell how many bytes went to the socket.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Option<Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// The hash of what was acknowledged.
+    pub fn take_hash(&self) -> Option<Running> {
+        self.hashing.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The last thing that went wrong, in words for the operator.
+    pub fn cause(&self) -> Option<String> {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How much of the operation's time is left.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.broker.clock.elapsed())
+    }
+
+    /// What the operator chose: the backup directory and the options.
+    pub(crate) fn settings(&self) -> (String, String) {
+        (self.broker.grant().directory().to_string(), self.broker.settings.options.clone())
+    }
+
+    /// Send a request and read its answer, at most `limit` bytes.
+    pub(crate) async fn exchange(&self, request: Request, limit: u32) -> Result<Reply, Failure> {
+        let answered = self.send(&request).await?;
+        self.read(answered, limit).await
+    }
+
+    /// Send a request; an answer below 400 stays with the host.
+    pub(crate) async fn fetch(
+        &self,
+        request: Request,
+        limit: u32,
+    ) -> Result<(Reply, Option<Incoming>), Failure> {
+        let answered = self.send(&request).await?;
+        if !answered.incoming.status().is_success() {
+            return Ok((self.read(answered, limit).await?, None));
+        }
+        let scrub = self.scrub(&answered.allowed, answered.credential.as_ref());
+        let reply = Reply {
+            status: answered.incoming.status().as_u16(),
+            headers: scrub.headers(answered.incoming.headers()),
+            body: Vec::new(),
+            maybe_applied: answered.maybe_applied,
+        };
+        Ok((reply, Some(answered.incoming)))
+    }
+
+    async fn read(&self, answered: Answered, limit: u32) -> Result<Reply, Failure> {
+        let Answered { allowed, incoming, credential, maybe_applied } = answered;
+        let status = incoming.status().as_u16();
+        let headers = incoming.headers().clone();
+        let body = incoming.read(u64::from(limit)).await.map_err(|error| {
+            self.note(&allowed, &error.to_string());
+            match error {
+                ReadError::TooLarge { .. } => Failure::TooLarge,
+                ReadError::Stalled | ReadError::Cut(_) => Failure::Lost,
+            }
+        })?;
+        let scrub = self.scrub(&allowed, credential.as_ref());
+        let body = scrub.body(&body);
+        if status >= 400 {
+            self.note(&allowed, &format!("the service answered {status}{}", excerpt(&body)));
+        }
+        Ok(Reply { status, headers: scrub.headers(&headers), body, maybe_applied })
+    }
+
+    fn scrub<'a>(&'a self, allowed: &'a Allowed, credential: Option<&'a Credential>) -> Scrub<'a> {
+        let credential = credential.map(Credential::access_token);
+        Scrub { route: allowed.route(), handles: &self.broker.handles, credential }
+    }
+
+    /// The path of every request: allowed, then attempt after attempt until a verdict ends it.
+    async fn send(&self, request: &Request) -> Result<Answered, Failure> {
+        let allowed = self.allow(request).await?;
+        let mut attempts = Attempts::new(self.budget(), replay(&allowed, request.replay));
+        let mut credential = None;
+        for number in 1_u32.. {
+            self.wait_for_pause(&allowed).await?;
+            if credential.is_none() {
+                credential = self.credential(&allowed).await?;
+            }
+            let started = self.broker.clock.elapsed();
+            let (tap, receipt) = self.tap(&request.carrying);
+            let outgoing =
+                sign::outgoing(&self.broker.settings, &allowed, credential.as_ref(), &request.carrying, tap);
+            let sent = self.broker.network.send(outgoing).await;
+            let outcome = outcome(&sent, self.broker.clock.now());
+            let verdict = attempts.note(outcome, self.elapsed(), &mut || rand::random());
+            self.record(
+                &allowed,
+                &request.carrying,
+                number,
+                started,
+                &sent,
+                verdict,
+                attempts.maybe_applied(),
+            )
+            .await?;
+            match verdict {
+                Verdict::Deliver => {
+                    let maybe_applied = attempts.maybe_applied();
+                    return self.deliver(allowed, sent, credential, receipt, maybe_applied);
+                }
+                Verdict::RetryAfter(wait) => {
+                    drop(sent);
+                    self.broker.clock.sleep(wait).await;
+                }
+                // A pause that only a connector can claim is not among a reply's verdicts; it would
+                // mean the same.
+                Verdict::PauseAccount(pause) | Verdict::PauseDestination(pause) => {
+                    drop(sent);
+                    self.pause(pause);
+                }
+                Verdict::RefreshOnce if credential.is_some() => {
+                    drop(sent);
+                    credential = self.refresh(&allowed, credential).await?;
+                }
+                Verdict::RefreshOnce => {
+                    return self.deliver(allowed, sent, credential, receipt, attempts.maybe_applied());
+                }
+                Verdict::GiveUp(reason) => return Err(self.give_up(&allowed, reason, &sent)),
+            }
+        }
+        Err(Failure::TimedOut)
+    }
+
+    /// No request leaves while its account, or this destination without one, is to be silent.
+    async fn wait_for_pause(&self, allowed: &Allowed) -> Result<(), Failure> {
+        let clock = self.broker.clock.as_ref();
+        if let Some(account) = &self.broker.account {
+            let waited = account.wait_for_pause(clock, self.deadline).await;
+            waited.map_err(|paused| {
+                self.note(allowed, &paused.to_string());
+                Failure::Throttled(Some(paused.remaining))
+            })?;
+        }
+        let until = Duration::from_nanos(self.broker.paused_until.load(Ordering::Relaxed));
+        let wait = until.saturating_sub(clock.elapsed());
+        if wait > self.left() {
+            self.note(allowed, "the destination is to be silent for longer than the operation has left");
+            return Err(Failure::Throttled(Some(wait)));
+        }
+        if !wait.is_zero() {
+            clock.sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    fn pause(&self, pause: Duration) {
+        match &self.broker.account {
+            Some(account) => account.pause(self.broker.clock.now() + pause),
+            None => self.broker.pause(pause),
+        }
+    }
+
+    async fn credential(&self, allowed: &Allowed) -> Result<Option<Credential>, Failure> {
+        match (allowed.route().credential, &self.broker.account) {
+            (manifest::Credential::None, _) => Ok(None),
+            (manifest::Credential::Account, Some(account)) => match account.credential().await {
+                Ok(credential) => Ok(Some(credential)),
+                Err(error) => Err(self.no_credential(allowed, &error).await),
+            },
+            (manifest::Credential::Account, None) => {
+                self.note(allowed, "the destination has no account");
+                Err(Failure::SignInAgain)
+            }
+        }
+    }
+
+    /// The service refused the token: one that differs, once.
+    async fn refresh(
+        &self,
+        allowed: &Allowed,
+        used: Option<Credential>,
+    ) -> Result<Option<Credential>, Failure> {
+        match (&self.broker.account, used) {
+            (Some(account), Some(used)) => match account.refused(&used).await {
+                Ok(credential) => Ok(Some(credential)),
+                Err(error) => Err(self.no_credential(allowed, &error).await),
+            },
+            (_, used) => Ok(used),
+        }
+    }
+
+    async fn no_credential(&self, allowed: &Allowed, error: &account::Error) -> Failure {
+        self.note(allowed, &chain(error));
+        let record = Record {
+            method: allowed.route().method.as_str().to_owned(),
+            url: allowed.shown(),
+            rule: "credential".to_owned(),
+            reason: error.to_string(),
+            ..self.blank(allowed.route().name.as_str().into(), Decision::GaveUp)
+        };
+        if let Err(failure) = self.append(record).await {
+            return failure;
+        }
+        match error {
+            account::Error::Unavailable { .. } => Failure::Unreachable,
+            account::Error::NotFound(_)
+            | account::Error::Exists(_)
+            | account::Error::InUse { .. }
+            | account::Error::File { .. }
+            | account::Error::Sealed(_)
+            | account::Error::Endpoint { .. }
+            | account::Error::SignInAgain { .. }
+            | account::Error::ClientRefused { .. }
+            | account::Error::StillRefused { .. }
+            | account::Error::Home(_)
+            | account::Error::Vault(_) => Failure::SignInAgain,
+        }
+    }
+
+    async fn allow(&self, request: &Request) -> Result<Allowed, Failure> {
+        let made = self.requests.fetch_add(1, Ordering::Relaxed);
+        if made >= REQUESTS_MAX {
+            return Err(Failure::Invalid(format!("more than {REQUESTS_MAX} requests in one operation")));
+        }
+        let opened = match request.handle.as_deref().map(|handle| self.broker.handles.open(handle)) {
+            None => Ok(None),
+            Some(Some(opened)) => Ok(Some(opened)),
+            Some(None) => Err(Denial::Handle),
+        };
+        match opened.and_then(|opened| self.broker.grant().allow(&request.ask, opened.as_ref())) {
+            Ok(allowed) => Ok(allowed),
+            Err(denial) => Err(self.deny(request, &denial).await),
+        }
+    }
+
+    /// The guest learns that it may not; the operator, which rule said so.
+    async fn deny(&self, request: &Request, denial: &Denial) -> Failure {
+        self.set_cause(denial.to_string());
+        let route: Arc<str> = request.ask.route.as_str().into();
+        let rule = denial.rule().to_owned();
+        let record = Record { rule, reason: denial.to_string(), ..self.blank(route, Decision::Denied) };
+        if let Err(failure) = self.append(record).await {
+            return failure;
+        }
+        if denial.is_mistake() { Failure::Invalid(denial.to_string()) } else { Failure::Denied }
+    }
+
+    fn budget(&self) -> Budget {
+        Budget::new(self.broker.settings.retries, self.broker.settings.elapsed_max)
+    }
+
+    /// Time since the operation began.
+    fn elapsed(&self) -> Duration {
+        self.broker.settings.elapsed_max.saturating_sub(self.left())
+    }
+
+    /// What a section's bytes are told to on their way: the hash, if the section goes on where it
+    /// stands, and the progress.
+    fn tap(&self, carrying: &Carrying) -> (Tap, Option<Receipt>) {
+        let Carrying::Section(section) = carrying else { return (Tap::default(), None) };
+        let hashing = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tap, receipt) = match &*hashing {
+            Some(running) if running.at() == section.offset() => {
+                let (tap, receipt) = Tap::hashing(running.clone());
+                (tap, Some(receipt))
+            }
+            Some(_) | None => (Tap::default(), None),
+        };
+        match &self.progress {
+            Some(progress) => (tap.with_progress(Arc::clone(progress)), receipt),
+            None => (tap, receipt),
+        }
+    }
+
+    /// The reply goes to the guest; what it acknowledges is hashed for good.
+    fn deliver(
+        &self,
+        allowed: Allowed,
+        sent: Result<Incoming, SendError>,
+        credential: Option<Credential>,
+        receipt: Option<Receipt>,
+        maybe_applied: bool,
+    ) -> Result<Answered, Failure> {
+        let incoming = match sent {
+            Ok(incoming) => incoming,
+            Err(error) => return Err(self.fail(&allowed, &error)),
+        };
+        if incoming.status().is_success()
+            && let Some(running) = receipt.and_then(Receipt::take)
+        {
+            *self.hashing.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        }
+        Ok(Answered { allowed, incoming, credential, maybe_applied })
+    }
+
+    fn give_up(&self, allowed: &Allowed, reason: Reason, sent: &Result<Incoming, SendError>) -> Failure {
+        let told = sent.as_ref().err().map(|error| format!(": {}", chain(&error.kind))).unwrap_or_default();
+        self.note(allowed, &format!("{reason}{told}"));
+        match reason {
+            Reason::Unreachable => Failure::Unreachable,
+            Reason::Lost => Failure::Lost,
+            Reason::Throttled(pause) => {
+                self.pause(pause);
+                Failure::Throttled(Some(pause))
+            }
+            Reason::SourceChanged => Failure::SourceChanged,
+            Reason::Refused => Failure::Denied,
+            Reason::TooLarge => Failure::TooLarge,
+        }
+    }
+
+    fn fail(&self, allowed: &Allowed, error: &SendError) -> Failure {
+        self.note(allowed, &chain(&error.kind));
+        Failure::Unreachable
+    }
+
+    fn blank(&self, route: Arc<str>, decision: Decision) -> Record {
+        let settings = &self.broker.settings;
+        let destination = Arc::clone(&settings.destination);
+        Record {
+            operation_id: self.id,
+            operation: self.operation.into(),
+            route,
+            ..Record::new(self.broker.clock.now(), destination, Arc::clone(&settings.connector), decision)
+        }
+    }
+
+    /// One record per attempt.
+    #[expect(clippy::too_many_arguments, reason = "an attempt is what all of these are of")]
+    async fn record(
+        &self,
+        allowed: &Allowed,
+        carrying: &Carrying,
+        attempt: u32,
+        started: Duration,
+        sent: &Result<Incoming, SendError>,
+        verdict: Verdict,
+        maybe_applied: bool,
+    ) -> Result<(), Failure> {
+        let (decision, wait) = match verdict {
+            Verdict::Deliver => (Decision::Allowed, None),
+            Verdict::RetryAfter(wait) => (Decision::Retried, Some(wait)),
+            Verdict::RefreshOnce => (Decision::Retried, None),
+            Verdict::PauseAccount(wait) | Verdict::PauseDestination(wait) => (Decision::Paused, Some(wait)),
+            Verdict::GiveUp(_) => (Decision::GaveUp, None),
+        };
+        let route = allowed.route();
+        let elapsed = self.broker.clock.elapsed().saturating_sub(started);
+        let account = match route.credential {
+            manifest::Credential::Account => {
+                self.broker.account.as_ref().map(|account| account.name().as_str().into())
+            }
+            manifest::Credential::None => None,
+        };
+        let record = Record {
+            account,
+            method: route.method.as_str().to_owned(),
+            url: allowed.shown(),
+            attempt,
+            status: sent.as_ref().ok().map(|incoming| incoming.status().as_u16()),
+            failure: sent.as_ref().err().map(|error| chain(&error.kind)),
+            service_request_id: sent.as_ref().ok().and_then(service_request_id),
+            request_bytes: carried_bytes(allowed, carrying),
+            response_bytes: sent.as_ref().ok().and_then(Incoming::content_length).unwrap_or(0),
+            elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            maybe_applied,
+            ..self.blank(route.name.as_str().into(), decision)
+        };
+        self.append(record).await
+    }
+
+    /// What cannot be recorded is not done: a disk that refuses the audit ends the operation.
+    async fn append(&self, record: Record) -> Result<(), Failure> {
+        let appended = self.broker.audit.append(record).await;
+        appended.map_err(|error| {
+            self.set_cause(chain(&error));
+            Failure::Denied
+        })
+    }
+
+    fn note(&self, allowed: &Allowed, what: &str) {
+        self.set_cause(format!("{what} ({} {})", allowed.route().method.as_str(), allowed.shown()));
+    }
+
+    fn set_cause(&self, cause: String) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+    }
+}
+
+fn replay(allowed: &Allowed, asked: manifest::Replay) -> retry::Replay {
+    match allowed.replay(asked) {
+        manifest::Replay::Safe => retry::Replay::Safe,
+        manifest::Replay::Once => retry::Replay::Once,
+    }
+}
+
+/// What an attempt's end means to the retry table.
+fn outcome(sent: &Result<Incoming, SendError>, now: SystemTime) -> Outcome {
+    let error = match sent {
+        Ok(incoming) => {
+            let retry_after = retry::retry_after(incoming.headers(), now);
+            return Outcome::Status { code: incoming.status().as_u16(), retry_after };
+        }
+        Err(error) => error,
+    };
+    match (&error.kind, error.reached) {
+        (SendErrorKind::Refused(_), _) => Outcome::Refused,
+        (SendErrorKind::Content(_), _) => Outcome::SourceChanged,
+        (SendErrorKind::HeadersTooLong, _) => Outcome::TooLarge,
+        (
+            SendErrorKind::Setup(_)
+            | SendErrorKind::Resolve(_)
+            | SendErrorKind::Connect(_)
+            | SendErrorKind::Tls(_)
+            | SendErrorKind::ConnectTimedOut
+            | SendErrorKind::Stalled
+            | SendErrorKind::ReplyTimedOut
+            | SendErrorKind::Lost(_),
+            Reached::No,
+        ) => Outcome::NotReached,
+        (
+            SendErrorKind::Setup(_)
+            | SendErrorKind::Resolve(_)
+            | SendErrorKind::Connect(_)
+            | SendErrorKind::Tls(_)
+            | SendErrorKind::ConnectTimedOut
+            | SendErrorKind::Stalled
+            | SendErrorKind::ReplyTimedOut
+            | SendErrorKind::Lost(_),
+            Reached::Maybe,
+        ) => Outcome::MaybeReached,
+    }
+}
+
+/// The service's own name of a request, which its support asks for.
+fn service_request_id(incoming: &Incoming) -> Option<String> {
+    let names = ["request-id", "x-dropbox-request-id", "x-request-id"];
+    let id = names.iter().find_map(|name| incoming.headers().get(*name))?;
+    id.to_str().ok().map(str::to_owned)
+}
+
+fn carried_bytes(allowed: &Allowed, carrying: &Carrying) -> u64 {
+    let few = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    match (allowed.json_body(), carrying) {
+        (Some(json), _) => few(json),
+        (None, Carrying::Nothing) => 0,
+        (None, Carrying::Bytes(bytes)) => few(bytes),
+        (None, Carrying::Section(section)) => section.size(),
+    }
+}
+
+/// The beginning of a reply that is an error, for the operator.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body.get(..body.len().min(EXCERPT_BYTES_MAX)).unwrap_or_default());
+    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text: String = text.chars().filter(|character| !character.is_control()).collect();
+    if text.is_empty() { text } else { format!(": {text}") }
+}
+
+/// Bytes of an error reply that the operator is shown: both services say what is wrong in fewer.
+const EXCERPT_BYTES_MAX: usize = 400;
+
+/// An error and what lies under it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

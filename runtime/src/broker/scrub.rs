@@ -1,0 +1,230 @@
+//! What a reply shows to a connector.
+//!
+//! Every address that the service minted becomes a handle or is blanked, at any depth, and so does
+//! every occurrence of the credential that was sent. The walk goes from the parser straight to the
+//! writer, so a listing of a thousand entries is never held as a tree.
+//!
+//! A name or a path of either service cannot contain `://` (no name is empty), so blanking every text
+//! that does never hides what a connector needs.
+
+use std::fmt;
+
+use http::HeaderMap;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::handle::Handles;
+use crate::manifest::{MintSource, Route};
+use crate::secret::Secret;
+
+/// What stands where an address was.
+const BLANKED: &str = "[address]";
+/// What stands where a credential was.
+const REDACTED: &[u8] = b"[redacted]";
+/// Reply headers that a connector sees without asking.
+const HEADERS_PASSED: &[&str] =
+    &["content-type", "content-length", "content-range", "etag", "retry-after", "date", "last-modified"];
+/// Longest header value that is passed on, in bytes.
+const HEADER_BYTES_MAX: usize = 32 * 1024;
+
+/// Cleans the replies of one request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scrub<'a> {
+    pub(super) route: &'a Route,
+    pub(super) handles: &'a Handles,
+    pub(super) credential: Option<&'a Secret>,
+}
+
+impl Scrub<'_> {
+    /// The headers that a connector sees, names in lower case.
+    pub(super) fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let mut passed = Vec::new();
+        for (name, value) in headers {
+            let name = name.as_str();
+            let Ok(text) = value.to_str() else { continue };
+            if text.len() > HEADER_BYTES_MAX {
+                continue;
+            }
+            let minted = self.mint(|source| matches!(source, MintSource::Header(own) if own == name));
+            if let Some(mint) = minted {
+                if let Some(handle) = self.handles.seal(mint, text) {
+                    passed.push((name.to_owned(), handle));
+                }
+                continue;
+            }
+            if HEADERS_PASSED.contains(&name) || self.route.accept_headers.iter().any(|own| own == name) {
+                let clean = self.body(text.as_bytes());
+                passed.push((name.to_owned(), String::from_utf8_lossy(&clean).into_owned()));
+            }
+        }
+        passed
+    }
+
+    /// A body that a connector sees: JSON with its addresses replaced, anything else with them blanked.
+    pub(super) fn body(&self, body: &[u8]) -> Vec<u8> {
+        let looks_like_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'));
+        let json = if looks_like_json { self.json(body).ok() } else { None };
+        let clean = json.unwrap_or_else(|| blank_addresses(body));
+        match self.credential {
+            Some(credential) => redact(clean, credential.expose().as_bytes()),
+            None => clean,
+        }
+    }
+
+    fn json(&self, body: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+        let mut out = Vec::with_capacity(body.len());
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        Walk { scrub: self, key: None, out: &mut out }.deserialize(&mut reader)?;
+        reader.end()?;
+        Ok(out)
+    }
+
+    fn mint(&self, is: impl Fn(&MintSource) -> bool) -> Option<&str> {
+        self.route.mints.iter().find(|mint| mint.sources.iter().any(&is)).map(|mint| mint.name.as_str())
+    }
+
+    fn text(&self, key: Option<&str>, text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let minted =
+            key.and_then(|key| self.mint(|source| matches!(source, MintSource::Key(own) if own == key)));
+        if let Some(mint) = minted {
+            return match self.handles.seal(mint, text) {
+                Some(handle) => serde_json::to_writer(out, &handle),
+                None => serde_json::to_writer(out, BLANKED),
+            };
+        }
+        let clean = blank_addresses(text.as_bytes());
+        match std::str::from_utf8(&clean) {
+            Ok(clean) => serde_json::to_writer(out, clean),
+            Err(_) => serde_json::to_writer(out, BLANKED),
+        }
+    }
+}
+
+/// Replace every `scheme://…` by a blank, up to the next character that no address has.
+fn blank_addresses(text: &[u8]) -> Vec<u8> {
+    let Some(first) = find(text, b"://") else { return text.to_vec() };
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    let mut at = Some(first);
+    while let Some(colon) = at {
+        let (before, address) = rest.split_at(colon);
+        let scheme = before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        out.extend_from_slice(before.get(..before.len().saturating_sub(scheme)).unwrap_or_default());
+        out.extend_from_slice(BLANKED.as_bytes());
+        let ends =
+            |byte: &u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || b"\"'<>`".contains(byte);
+        let end = address.iter().position(ends).unwrap_or(address.len());
+        rest = address.get(end..).unwrap_or_default();
+        at = find(rest, b"://");
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+fn redact(text: Vec<u8>, credential: &[u8]) -> Vec<u8> {
+    if credential.is_empty() || find(&text, credential).is_none() {
+        return text;
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_slice();
+    while let Some(at) = find(rest, credential) {
+        out.extend_from_slice(rest.get(..at).unwrap_or_default());
+        out.extend_from_slice(REDACTED);
+        rest = rest.get(at.saturating_add(credential.len())..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, part)
+}
+
+/// One value on its way from the parser to the writer; `key` is the member it belongs to, and stays
+/// in force inside arrays.
+struct Walk<'s, 'a, 'o, 'k> {
+    scrub: &'s Scrub<'a>,
+    key: Option<&'k str>,
+    out: &'o mut Vec<u8>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_, '_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Walk<'_, '_, '_, '_> {
+    fn write<E: serde::de::Error>(self, value: &impl serde::Serialize) -> Result<(), E> {
+        serde_json::to_writer(self.out, value).map_err(E::custom)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_, '_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.write(&())
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.write(&value)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.write(&value)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.write(&value)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.write(&value)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.scrub.text(self.key, value, self.out).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        self.out.push(b'[');
+        let mut first = true;
+        loop {
+            let before = self.out.len();
+            if !first {
+                self.out.push(b',');
+            }
+            let walk = Walk { scrub: self.scrub, key: self.key, out: &mut *self.out };
+            if items.next_element_seed(walk)?.is_none() {
+                self.out.truncate(before);
+                break;
+            }
+            first = false;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        self.out.push(b'{');
+        let mut first = true;
+        while let Some(key) = members.next_key::<std::borrow::Cow<'de, str>>()? {
+            if !first {
+                self.out.push(b',');
+            }
+            first = false;
+            // A key can hold an address as well as a value can.
+            self.scrub.text(None, &key, self.out).map_err(A::Error::custom)?;
+            self.out.push(b':');
+            members.next_value_seed(Walk { scrub: self.scrub, key: Some(&key), out: &mut *self.out })?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+}

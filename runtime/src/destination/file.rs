@@ -1,0 +1,169 @@
+//! `destinations/NAME.toml`: the text, its keys and their bounds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ConnectorReference, DISK_LIMIT_PERCENT_MAX, Destination, GRANTS_MAX, HttpVersion, JobType, OPTIONS_MAX,
+    RETRIES_DEFAULT, RETRIES_MAX, Setting, TEXT_BYTES_MAX, THREADS_DEFAULT, THREADS_MAX, shorten,
+};
+use crate::{
+    home::Name,
+    path::{self, Directory},
+    toml_file,
+};
+
+/// The file as it is spelled. Numbers are wide here, so that one out of bounds is told its bounds.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    connector: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    backup_directory: String,
+    #[serde(default, skip_serializing_if = "is_default")]
+    read_only: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threads: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retries: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    http_version: HttpVersion,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disk_limit: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    hidden: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    disabled: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    job_type: JobType,
+    #[serde(default, skip_serializing_if = "is_default")]
+    dr: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    options: BTreeMap<String, Setting>,
+    #[serde(default, rename = "grant", skip_serializing_if = "Vec::is_empty")]
+    grants: Vec<Grant>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Grant {
+    route: String,
+}
+
+pub(super) fn parse(name: &Name, text: &[u8]) -> Result<Destination, String> {
+    check(name, toml_file::parse(text)?)
+}
+
+pub(super) fn write(destination: &Destination) -> Result<String, String> {
+    let number = |number, default| (number != default).then_some(number);
+    let file = File {
+        connector: destination.connector.to_string(),
+        account: destination.account.as_ref().map(Name::to_string),
+        owner: destination.owner.clone(),
+        backup_directory: destination.backup_directory.as_str().to_owned(),
+        read_only: destination.read_only,
+        threads: number(i64::from(destination.threads), i64::from(THREADS_DEFAULT)),
+        retries: number(i64::from(destination.retries), i64::from(RETRIES_DEFAULT)),
+        http_version: destination.http_version,
+        disk_limit: number(i64::from(destination.disk_limit), 0),
+        hidden: destination.hidden,
+        disabled: destination.disabled,
+        job_type: destination.job_type,
+        dr: destination.dr,
+        options: destination.options.clone(),
+        grants: destination.grants.iter().map(|route| Grant { route: route.clone() }).collect(),
+    };
+    let text = toml::to_string(&file).map_err(|error| format!("cannot be written: {error}"))?;
+    // What is written must be readable: the same bounds, checked in one place.
+    parse(&destination.name, text.as_bytes())?;
+    Ok(text)
+}
+
+fn check(name: &Name, file: File) -> Result<Destination, String> {
+    let name_of = |key: &str, text: &str| Name::parse(text).map_err(|error| format!("`{key}`: {error}"));
+    let directory =
+        |error: path::Error| format!("`backup_directory` is {:?}: {error}", shorten(&file.backup_directory));
+    Ok(Destination {
+        name: name.clone(),
+        connector: ConnectorReference::parse(&file.connector)
+            .map_err(|error| format!("`connector`: {error}"))?,
+        account: file.account.as_deref().map(|account| name_of("account", account)).transpose()?,
+        backup_directory: Directory::parse(&file.backup_directory).map_err(directory)?,
+        read_only: file.read_only,
+        threads: within("threads", file.threads, 1, THREADS_MAX, THREADS_DEFAULT)?,
+        retries: within("retries", file.retries, 0, RETRIES_MAX, RETRIES_DEFAULT)?,
+        http_version: file.http_version,
+        disk_limit: within("disk_limit", file.disk_limit, 0, DISK_LIMIT_PERCENT_MAX, 0)?,
+        hidden: file.hidden,
+        disabled: file.disabled,
+        job_type: file.job_type,
+        dr: file.dr,
+        owner: file.owner.map(check_owner).transpose()?,
+        options: check_options(file.options)?,
+        grants: check_grants(file.grants)?,
+    })
+}
+
+fn within<N>(key: &str, value: Option<i64>, min: N, max: N, default: N) -> Result<N, String>
+where
+    N: TryFrom<i64> + PartialOrd + std::fmt::Display,
+{
+    let Some(value) = value else { return Ok(default) };
+    match N::try_from(value) {
+        Ok(number) if number >= min && number <= max => Ok(number),
+        _ => Err(format!("`{key}` is {value}; it must be from {min} to {max}")),
+    }
+}
+
+fn check_owner(owner: String) -> Result<String, String> {
+    let is_plain = !owner.is_empty() && owner.len() <= 256 && !owner.chars().any(char::is_control);
+    if is_plain {
+        Ok(owner)
+    } else {
+        Err(format!("`owner` is {:?}, which is no user's name", shorten(&owner)))
+    }
+}
+
+fn check_options(options: BTreeMap<String, Setting>) -> Result<BTreeMap<String, Setting>, String> {
+    if options.len() > OPTIONS_MAX {
+        return Err(format!("`options` has more than {OPTIONS_MAX} keys"));
+    }
+    for (key, setting) in &options {
+        let right = |byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-');
+        if key.is_empty() || key.len() > 64 || !key.bytes().all(right) {
+            return Err(format!("`options` has the key {:?}, which no option has", shorten(key)));
+        }
+        if let Setting::Text(text) = setting
+            && text.len() > TEXT_BYTES_MAX
+        {
+            return Err(format!("`options.{key}` is longer than {TEXT_BYTES_MAX} bytes"));
+        }
+    }
+    Ok(options)
+}
+
+fn check_grants(grants: Vec<Grant>) -> Result<Vec<String>, String> {
+    if grants.len() > GRANTS_MAX {
+        return Err(format!("there are more than {GRANTS_MAX} `[[grant]]`"));
+    }
+    let mut routes: Vec<String> = Vec::with_capacity(grants.len());
+    for Grant { route } in grants {
+        let right = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        if route.is_empty() || route.len() > 64 || !route.bytes().all(right) {
+            return Err(format!("`grant.route` is {:?}, which no route is called", shorten(&route)));
+        }
+        if routes.contains(&route) {
+            return Err(format!("`grant.route` has `{route}` twice"));
+        }
+        routes.push(route);
+    }
+    Ok(routes)
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

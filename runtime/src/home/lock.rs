@@ -1,0 +1,125 @@
+//! Locks between processes.
+//!
+//! A lock is `flock` on a file in `locks/`: it ends with the process that holds it, however that
+//! ends. The file says who holds it, so that whoever waits too long can say for whom. Lock files
+//! stay behind empty-handed; removing one would split it in two.
+
+use std::{
+    fmt, io,
+    time::{Duration, Instant},
+};
+
+use cap_std::fs::File;
+use rustix::fs::{FlockOperation, flock};
+use std::os::unix::fs::FileExt;
+
+use super::{Error, Home, Name};
+
+/// How often a waiter looks again: short beside what locks are held for (an fsync, a token request).
+pub(crate) const LOCK_POLL: Duration = Duration::from_millis(10);
+
+/// Longest note about a holder that is read.
+const HOLDER_BYTES_MAX: usize = 64;
+
+/// What a lock is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The token of an account.
+    Account(Name),
+    /// The audit file of a destination.
+    Audit(Name),
+    /// Which accounts and destinations there are, and what they name.
+    Configuration,
+    /// Which connectors are installed.
+    Registry,
+    /// The creation of the database.
+    State,
+}
+
+impl Subject {
+    fn file_name(&self) -> String {
+        match self {
+            Self::Account(name) => format!("account-{name}"),
+            Self::Audit(name) => format!("audit-{name}"),
+            Self::Configuration => "configuration".to_owned(),
+            Self::Registry => "registry".to_owned(),
+            Self::State => "state".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(name) => write!(formatter, "account `{name}`"),
+            Self::Audit(name) => write!(formatter, "the audit of destination `{name}`"),
+            Self::Configuration => formatter.write_str("the home's configuration"),
+            Self::Registry => formatter.write_str("the installed connectors"),
+            Self::State => formatter.write_str("the home's database"),
+        }
+    }
+}
+
+/// A lock that is held; dropping it gives it back.
+#[derive(Debug)]
+#[must_use = "a lock is held as long as this lives"]
+pub struct Lock {
+    _file: File,
+}
+
+impl Home {
+    /// Take a lock, waiting at most `wait` for whoever holds it. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when somebody holds it all that time.
+    pub fn lock(&self, subject: &Subject, wait: Duration) -> Result<Lock, Error> {
+        let start = Instant::now();
+        loop {
+            if let Some(lock) = self.try_lock(subject)? {
+                return Ok(lock);
+            }
+            if start.elapsed() >= wait {
+                return Err(self.busy(subject, wait));
+            }
+            std::thread::sleep(LOCK_POLL);
+        }
+    }
+
+    /// Take a lock if nobody holds it.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened or locked.
+    pub fn try_lock(&self, subject: &Subject) -> Result<Option<Lock>, Error> {
+        let name = subject.file_name();
+        let file = self.locks().open_in_place(&name)?;
+        if !lock_now(&file).map_err(|source| self.locks().error("lock", &name, source))? {
+            return Ok(None);
+        }
+        // Only a courtesy to those who wait: a lock is held whether or not this can be written.
+        let holder = format!("{:<1$}", std::process::id(), 10);
+        rustix::io::pwrite(&file, holder.as_bytes(), 0).map(drop).unwrap_or_default();
+        Ok(Some(Lock { _file: file }))
+    }
+
+    /// The error of one who waited in vain, naming the holder.
+    #[must_use]
+    pub(crate) fn busy(&self, subject: &Subject, waited: Duration) -> Error {
+        Error::Busy { subject: subject.clone(), holder: self.holder(subject), waited }
+    }
+
+    fn holder(&self, subject: &Subject) -> Option<u32> {
+        let file = self.locks().open_to_read(&subject.file_name()).ok()??.into_std();
+        let mut note = [0; HOLDER_BYTES_MAX];
+        let length = file.read_at(&mut note, 0).ok()?;
+        std::str::from_utf8(note.get(..length)?).ok()?.trim().parse().ok()
+    }
+}
+
+/// Lock a file for this open description alone, if nobody else has it.
+pub(crate) fn lock_now(file: &impl std::os::fd::AsFd) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,479 @@
+//! The host: what a process shares, and how a destination is put together from it.
+//!
+//! A command opens one, and asks for destinations by name. Nothing is set up before it is needed: a
+//! listing of accounts starts no engine, and a listing of a folder compiles nothing, because an
+//! artefact is there from when the connector was installed.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use url::Url;
+
+use crate::account::{
+    self, Accounts, ClientAuth, REPLY_BYTES_MAX, TokenEndpoint, TokenTransport, TransportError,
+};
+use crate::attached::Attached;
+use crate::audit::{self, Audit};
+use crate::broker::{Broker, ELAPSED_MAX, Settings};
+use crate::catalog::{self, Catalog};
+use crate::clock::{Clock, SystemClock};
+use crate::destination::{self, ConnectorReference, Destination, Destinations, Setting};
+use crate::grant::Grant;
+use crate::handle::Handles;
+use crate::hint::Hint;
+use crate::home::{self, Home, Name};
+use crate::manifest::{ClientAuthentication, Manifest, OAuth, OptionError, section};
+use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
+use crate::registry::{self, ArtefactKey, Artefacts, Digest, Direction, Installed, Registry};
+use crate::retry::Budget;
+use crate::sandbox::limits::Limits;
+use crate::sandbox::{self, Connector, Sandbox};
+use crate::secret::Secret;
+use crate::state::{self, State};
+use crate::threads::Threads;
+use crate::vault::{self, Vault};
+use crate::{ErrorKind, attached};
+
+/// Settings that the compiled code depends on, beyond what the engine's own hash covers.
+const ARTEFACT_SETTINGS: &str = "1";
+
+/// Why a destination cannot be used, or a connector not installed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each is a room's own error, or says itself what it is")]
+pub enum Error {
+    #[error(transparent)]
+    Home(#[from] home::Error),
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    #[error(transparent)]
+    State(#[from] state::Error),
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    #[error(transparent)]
+    Destination(#[from] destination::Error),
+    #[error(transparent)]
+    Account(#[from] account::Error),
+    #[error(transparent)]
+    Catalog(#[from] catalog::Error),
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    #[error("the connector is refused: {0}")]
+    Component(#[from] sandbox::Error),
+    #[error("destination `{destination}`: {problem}")]
+    Options { destination: Name, problem: OptionError },
+    #[error("destination `{0}` is disabled")]
+    Disabled(Name),
+    #[error("destination `{destination}` uses the connector `{connector}`, which is disabled")]
+    ConnectorDisabled { destination: Name, connector: String },
+    #[error("destination `{destination}` needs an account of type `{needed}`")]
+    NoAccount { destination: Name, needed: String },
+    #[error(
+        "destination `{destination}` is of type `{needed}`, but account `{account}` is of type `{given}`"
+    )]
+    AccountType { destination: Name, account: Name, needed: String, given: String },
+    #[error("the connector `{0}` has no client id of its own")]
+    NoClient(String),
+    #[error("the connector is not signed")]
+    Unsigned,
+}
+
+impl Error {
+    /// What it is to a program.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Registry(registry::Error::NotInstalled(_))
+            | Self::Destination(destination::Error::NotFound(_))
+            | Self::Account(account::Error::NotFound(_)) => ErrorKind::NotFound,
+            Self::Destination(destination::Error::Exists(_)) | Self::Account(account::Error::Exists(_)) => {
+                ErrorKind::Exists
+            }
+            Self::Account(account::Error::SignInAgain { .. }) | Self::NoAccount { .. } => ErrorKind::SignIn,
+            Self::Component(_) => ErrorKind::Connector,
+            Self::Unsigned | Self::Disabled(_) | Self::ConnectorDisabled { .. } => ErrorKind::Denied,
+            Self::Options { .. } | Self::AccountType { .. } | Self::NoClient(_) | Self::Network(_) => {
+                ErrorKind::Usage
+            }
+            Self::Home(_)
+            | Self::Vault(_)
+            | Self::State(_)
+            | Self::Registry(_)
+            | Self::Destination(_)
+            | Self::Account(_)
+            | Self::Catalog(_)
+            | Self::Audit(_) => ErrorKind::State,
+        }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(error) => error.hint(),
+            Self::Vault(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::Destination(error) => error.hint(),
+            Self::Account(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
+            Self::Audit(error) => error.hint(),
+            Self::Network(_) => None,
+            Self::Component(error) => component_hint(error),
+            Self::Options { destination, .. } => {
+                Some(format!("mend `[options]` in `destinations/{destination}.toml`"))
+            }
+            Self::Disabled(name) => Some(format!("set `disabled = false` in `destinations/{name}.toml`")),
+            Self::ConnectorDisabled { connector, .. } => {
+                Some(format!("see `wharf connector show {connector}`"))
+            }
+            Self::NoAccount { needed, .. } | Self::AccountType { needed, .. } => Some(format!(
+                "run `wharf account add NAME --type {needed} --token-file FILE`, and name it as the destination's account"
+            )),
+            Self::NoClient(_) => {
+                Some("add the account with `--client-id`, as registered with the service".to_owned())
+            }
+            Self::Unsigned => Some(
+                "`--allow-unsigned` installs it all the same; it is shown as unsigned everywhere".to_owned(),
+            ),
+        }
+    }
+}
+
+fn component_hint(error: &sandbox::Error) -> Option<String> {
+    match error {
+        sandbox::Error::Section(section::Error::Missing) => {
+            Some("add one with `wharf connector pack FILE --manifest MANIFEST`".to_owned())
+        }
+        sandbox::Error::Section(section::Error::NotComponent) => {
+            Some("a connector is built for WASI 0.2, in Rust with `--target wasm32-wasip2`".to_owned())
+        }
+        sandbox::Error::Section(section::Error::Damaged(_)) => {
+            Some("get the file again from its vendor".to_owned())
+        }
+        sandbox::Error::Import(_) | sandbox::Error::Contract { .. } => {
+            Some("ask the vendor for a connector of this contract".to_owned())
+        }
+        sandbox::Error::Section(
+            section::Error::TooLarge | section::Error::Duplicate | section::Error::NotLast,
+        )
+        | sandbox::Error::Manifest(_)
+        | sandbox::Error::Compile(_)
+        | sandbox::Error::Engine(_) => None,
+    }
+}
+
+/// What a process shares.
+#[derive(Debug)]
+pub struct Host {
+    home: Home,
+    vault: Vault,
+    accounts: Accounts,
+    destinations: Destinations,
+    registry: Registry,
+    artefacts: Artefacts,
+    network: Arc<Network>,
+    clock: Arc<dyn Clock>,
+    sandbox: OnceLock<Sandbox>,
+    limits: Limits,
+}
+
+impl Host {
+    /// Open the home, making it if there is none.
+    ///
+    /// # Errors
+    /// When the home, its key or the network's certificates are of no use.
+    pub fn open(path: &Path, options: network::Options) -> Result<Self, Error> {
+        let home = Home::open(path)?;
+        let vault = Vault::open(&home)?;
+        Ok(Self {
+            accounts: Accounts::new(&home, &vault),
+            destinations: Destinations::new(&home),
+            registry: Registry::new(&home),
+            artefacts: Artefacts::new(&home, &vault),
+            network: Arc::new(Network::new(options)?),
+            clock: Arc::new(SystemClock::default()),
+            sandbox: OnceLock::new(),
+            limits: Limits::default(),
+            home,
+            vault,
+        })
+    }
+
+    /// With other limits for guests than the usual; for tests and for what an operator overrides.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The folder that holds everything.
+    #[must_use]
+    pub const fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The accounts.
+    #[must_use]
+    pub const fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The destinations.
+    #[must_use]
+    pub const fn destinations(&self) -> &Destinations {
+        &self.destinations
+    }
+
+    /// The connectors.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The way out.
+    #[must_use]
+    pub const fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// Time.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn sandbox(&self) -> Result<&Sandbox, Error> {
+        if let Some(sandbox) = self.sandbox.get() {
+            return Ok(sandbox);
+        }
+        let sandbox = Sandbox::new()?;
+        Ok(self.sandbox.get_or_init(|| sandbox))
+    }
+
+    /// Install a component: read what it says of itself, compile it, keep both.
+    ///
+    /// # Errors
+    /// When it is not sound, or would replace a newer one.
+    pub fn install(&self, component: &[u8]) -> Result<(Installed, Option<Installed>), Error> {
+        let manifest = Sandbox::inspect(component)?;
+        let sandbox = self.sandbox()?;
+        let compiled = sandbox.compile(component)?;
+        let digest = Digest::of(component);
+        self.artefacts.store(&artefact_key(&digest, &sandbox.compatibility()), compiled.bytes())?;
+        let installed = Installed {
+            r#type: manifest.kind,
+            id: manifest.id,
+            version: manifest.version,
+            digest,
+            signed_by: None,
+            unsigned: true,
+            installed: jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+            disabled: false,
+        };
+        let replaced = self.registry.install(installed.clone(), component, None, Direction::Forward)?;
+        Ok((installed, replaced))
+    }
+
+    /// What an installed connector says of itself.
+    ///
+    /// # Errors
+    /// When it is not installed, or its file is damaged.
+    pub fn manifest(&self, reference: &ConnectorReference) -> Result<(Installed, Manifest), Error> {
+        let installed = self.registry.get(reference)?;
+        let component = self.registry.component(&installed)?;
+        let manifest = Manifest::parse(section::read(&component).map_err(sandbox::Error::from)?);
+        Ok((installed, manifest.map_err(sandbox::Error::from)?))
+    }
+
+    /// A connector, ready to be called. Its artefact is used if it is sound; else it is compiled again.
+    fn connector(&self, installed: &Installed) -> Result<Connector, Error> {
+        let component = self.registry.component(installed)?;
+        let manifest = Manifest::parse(section::read(&component).map_err(sandbox::Error::from)?);
+        let manifest = Arc::new(manifest.map_err(sandbox::Error::from)?);
+        let sandbox = self.sandbox()?;
+        let compatibility = sandbox.compatibility();
+        let key = artefact_key(&installed.digest, &compatibility);
+        let unusable = match self.artefacts.load(&key) {
+            Ok(artefact) => return Ok(sandbox.load(&artefact, manifest, self.limits)?),
+            Err(unusable) => unusable,
+        };
+        tracing::warn!(connector = %installed.id, "compiling the connector again: {unusable}");
+        let compiled = sandbox.compile(&component)?;
+        self.artefacts.store(&key, compiled.bytes())?;
+        Ok(sandbox.load_compiled(&compiled, manifest, self.limits)?)
+    }
+
+    /// Put a destination together, ready for operations.
+    ///
+    /// # Errors
+    /// When something it needs is missing, disabled or does not fit.
+    pub async fn attach(&self, name: &Name) -> Result<Attached, Error> {
+        let destination = self.destinations.load(name)?;
+        if destination.disabled {
+            return Err(Error::Disabled(name.clone()));
+        }
+        let installed = self.registry.get(&destination.connector)?;
+        if installed.disabled {
+            return Err(Error::ConnectorDisabled { destination: name.clone(), connector: installed.id });
+        }
+        let connector = self.connector(&installed)?;
+        let manifest = Arc::clone(connector.manifest());
+        let options = json_options(&destination);
+        manifest
+            .options
+            .validate(&options)
+            .map_err(|problem| Error::Options { destination: name.clone(), problem })?;
+        let account = self.account_of(&destination, &manifest)?;
+        let account_name = destination.account.as_ref().filter(|_| account.is_some()).map(Name::as_str);
+        let handles = Handles::new(self.vault.clone(), name.as_str(), account_name, &manifest.id);
+        let grant = Grant::new(
+            manifest,
+            destination.grants.iter().cloned(),
+            destination.backup_directory.clone(),
+            &options,
+            destination.read_only,
+        );
+        let settings = Settings {
+            destination: name.as_str().into(),
+            connector: format!("{}@{} {}", installed.r#type, installed.version, installed.digest.short())
+                .into(),
+            options: serde_json::Value::Object(options).to_string(),
+            retries: destination.retries.into(),
+            elapsed_max: ELAPSED_MAX,
+            http_version: destination.http_version,
+            pool: account_name.unwrap_or(name.as_str()).into(),
+        };
+        let budget = Budget::new(settings.retries, settings.elapsed_max);
+        let audit = Audit::open(&self.home, name)?;
+        let clock = Arc::clone(&self.clock);
+        let broker = Broker::new(settings, grant, handles, account, Arc::clone(&self.network), audit, clock);
+        let catalog = Catalog::new(State::open(&self.home)?);
+        let shelf = catalog.shelf(name, &place(&destination)).await?;
+        let threads = Threads::new(destination.threads.into());
+        Ok(Attached::new(name.clone(), connector, broker, threads, shelf, budget))
+    }
+
+    fn account_of(
+        &self,
+        destination: &Destination,
+        manifest: &Manifest,
+    ) -> Result<Option<account::Account>, Error> {
+        let Some(oauth) = &manifest.oauth else { return Ok(None) };
+        let needed = manifest.kind.clone();
+        let Some(name) = &destination.account else {
+            return Err(Error::NoAccount { destination: destination.name.clone(), needed });
+        };
+        let given = self.accounts.connector_type(name)?;
+        if given != needed {
+            let (destination, account) = (destination.name.clone(), name.clone());
+            return Err(Error::AccountType { destination, account, needed, given });
+        }
+        let transport =
+            Arc::new(Transport { network: Arc::clone(&self.network), pool: name.as_str().into() });
+        let account = self.accounts.open(name, endpoint(oauth), transport, Arc::clone(&self.clock))?;
+        Ok(Some(account))
+    }
+}
+
+impl From<attached::Error> for ErrorKind {
+    fn from(error: attached::Error) -> Self {
+        error.kind()
+    }
+}
+
+const fn artefact_key<'a>(component: &'a Digest, compatibility: &'a [u8]) -> ArtefactKey<'a> {
+    ArtefactKey { component, engine: compatibility, settings: ARTEFACT_SETTINGS }
+}
+
+/// What the catalog's memory is of: another account, directory or drive is another place.
+fn place(destination: &Destination) -> String {
+    let options: Vec<String> =
+        destination.options.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!(
+        "{} {} {} {}",
+        destination.connector.name,
+        destination.account.as_ref().map_or("", Name::as_str),
+        destination.backup_directory,
+        options.join(" ")
+    )
+}
+
+fn json_options(destination: &Destination) -> serde_json::Map<String, serde_json::Value> {
+    let value = |setting: &Setting| match setting {
+        Setting::Text(text) => text.clone().into(),
+        Setting::Number(number) => (*number).into(),
+        Setting::Flag(on) => (*on).into(),
+    };
+    destination.options.iter().map(|(name, setting)| (name.clone(), value(setting))).collect()
+}
+
+fn endpoint(oauth: &OAuth) -> TokenEndpoint {
+    TokenEndpoint {
+        url: oauth.token.clone(),
+        client_id: oauth.client_id.clone().unwrap_or_default(),
+        client_secret: None,
+        auth: match oauth.client_auth {
+            ClientAuthentication::Form => ClientAuth::Form,
+            ClientAuthentication::Basic => ClientAuth::Basic,
+        },
+    }
+}
+
+/// Token requests, over the same network and behind the same guard as everything else.
+#[derive(Debug)]
+struct Transport {
+    network: Arc<Network>,
+    pool: Arc<str>,
+}
+
+impl TokenTransport for Transport {
+    fn post(
+        &self,
+        url: &str,
+        headers: Vec<(String, String)>,
+        body: Secret,
+    ) -> BoxFuture<'static, Result<(u16, Vec<u8>), TransportError>> {
+        let outgoing = token_request(url, &headers, &body, Arc::clone(&self.pool));
+        let network = Arc::clone(&self.network);
+        async move {
+            let failed = |error: &dyn std::fmt::Display| TransportError(error.to_string());
+            let incoming = network.send(outgoing?).await.map_err(|error| failed(&error))?;
+            let status = incoming.status().as_u16();
+            let limit = u64::try_from(REPLY_BYTES_MAX).unwrap_or(u64::MAX);
+            let body = incoming.read(limit).await.map_err(|error| failed(&error))?;
+            Ok((status, body.to_vec()))
+        }
+        .boxed()
+    }
+}
+
+fn token_request(
+    url: &str,
+    headers: &[(String, String)],
+    body: &Secret,
+    pool: Arc<str>,
+) -> Result<Outgoing, TransportError> {
+    let url = Url::parse(url).map_err(|error| TransportError(format!("the token endpoint: {error}")))?;
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let name =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|error| TransportError(error.to_string()))?;
+        let mut value = HeaderValue::from_str(value).map_err(|error| TransportError(error.to_string()))?;
+        value.set_sensitive(true);
+        map.insert(name, value);
+    }
+    Ok(Outgoing {
+        method: Method::POST,
+        url,
+        headers: map,
+        payload: Payload::Bytes(body.expose().to_owned().into()),
+        version: HttpVersion::Default,
+        pool,
+        timeouts: Timeouts::default(),
+    })
+}

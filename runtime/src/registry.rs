@@ -1,0 +1,468 @@
+//! What is installed.
+//!
+//! A connector is a blob under its own digest, and an entry in `connectors.json` that names it. The
+//! blob is there before the entry and gone after it, so a crash at any moment leaves the old state or
+//! the new one, and at worst a blob that nobody names, which the next change sweeps away. Whether a
+//! component may be installed at all (its signature, its imports, its manifest) was decided before;
+//! this room keeps what was decided, and keeps versions from going back.
+
+mod artefact;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+pub use self::artefact::{ARTEFACT_BYTES_MAX, Artefact, ArtefactKey, Artefacts, Unusable};
+use crate::{
+    destination::{ConnectorReference, is_connector_name},
+    hint::Hint,
+    home::{self, CONNECTORS_FILE, Home, Name, Subject},
+};
+
+/// Largest component: a hundred times what ours have, and still verified in half a second.
+pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Largest signature bundle.
+pub const BUNDLE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Largest `connectors.json`: thousands of connectors.
+const INDEX_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// What this version writes into it.
+const INDEX_FORMAT: u32 = 1;
+
+/// How long a change waits for another one; each may write a large blob.
+const REGISTRY_WAIT: Duration = Duration::from_secs(30);
+
+/// What can be wrong with what is installed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// Nothing of this type or id is installed.
+    #[error("no connector `{0}` is installed")]
+    NotInstalled(String),
+    /// The destination wants another version than the one installed.
+    #[error("connector `{wanted}` is not installed; its version {installed} is")]
+    OtherVersion {
+        /// What was asked for.
+        wanted: ConnectorReference,
+        /// What there is.
+        installed: Version,
+    },
+    /// Two connectors cannot have one type.
+    #[error("connector `{id}` has the type `{connector_type}` already")]
+    TypeTaken {
+        /// The type.
+        connector_type: String,
+        /// Who has it.
+        id: String,
+    },
+    /// Older than what was installed before.
+    #[error("version {version} of connector `{id}` is older than {floor}, which was installed before")]
+    Downgrade {
+        /// Which connector.
+        id: String,
+        /// What was to be installed.
+        version: Version,
+        /// The highest version that ever was.
+        floor: Version,
+    },
+    /// The same version, with other bytes.
+    #[error("version {version} of connector `{id}` is installed with other contents")]
+    SameVersion {
+        /// Which connector.
+        id: String,
+        /// Which version.
+        version: Version,
+    },
+    /// What describes it is not well-formed.
+    #[error("the connector cannot be installed: {0}")]
+    Description(String),
+    /// Larger than any connector.
+    #[error("the component is larger than {COMPONENT_BYTES_MAX} bytes")]
+    TooLarge,
+    /// Destinations use it.
+    #[error("connector `{id}` is used by {users}")]
+    InUse {
+        /// Which connector.
+        id: String,
+        /// The destinations, quoted.
+        users: String,
+    },
+    /// The blob is gone, or has other contents than its name says.
+    #[error("the component of connector `{0}` is missing or damaged")]
+    Damaged(String),
+    /// `connectors.json` cannot be understood.
+    #[error("`connectors.json` {0}")]
+    Index(String),
+    /// The home cannot be read or written.
+    #[error(transparent)]
+    Home(Arc<home::Error>),
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotInstalled(_) => Some("run `wharf connector list` to see which are".to_owned()),
+            Self::OtherVersion { wanted, .. } => {
+                Some(format!("install that version, or write `connector = \"{}\"`", wanted.name))
+            }
+            Self::TypeTaken { id, .. } => Some(format!("run `wharf connector remove {id}` first")),
+            Self::Downgrade { .. } | Self::SameVersion { .. } => {
+                Some("if that is what you want, add `--allow-downgrade`".to_owned())
+            }
+            Self::InUse { .. } => Some("delete those destinations first".to_owned()),
+            Self::Damaged(id) => Some(format!("install `{id}` again")),
+            Self::Home(error) => error.hint(),
+            Self::Description(_) | Self::TooLarge | Self::Index(_) => None,
+        }
+    }
+}
+
+impl From<home::Error> for Error {
+    fn from(error: home::Error) -> Self {
+        Self::Home(Arc::new(error))
+    }
+}
+
+/// A SHA-256, as 64 hexadecimal digits: the name of a blob.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(hex::encode(ring::digest::digest(&ring::digest::SHA256, bytes)))
+    }
+
+    /// Check a digest as it is written: 64 lower-case hexadecimal digits, `sha256:` in front or not.
+    ///
+    /// # Errors
+    /// A sentence that says so.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        let right = |byte| matches!(byte, b'a'..=b'f' | b'0'..=b'9');
+        if digits.len() == 64 && digits.bytes().all(right) {
+            Ok(Self(digits.to_owned()))
+        } else {
+            Err("a digest is 64 of `0-9` and `a-f`".to_owned())
+        }
+    }
+
+    /// All 64 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first 12 digits: enough to recognise it in a record or a list.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "sha256:{}", self.0)
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.short())
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.0
+    }
+}
+
+/// One installed connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Installed {
+    /// What operators type; unique.
+    pub r#type: String,
+    /// Its reverse domain name; unique.
+    pub id: String,
+    /// Its version.
+    pub version: Version,
+    /// Of its component.
+    pub digest: Digest,
+    /// The publisher whose signature was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+    /// Was it installed without a signature, on the operator's word?
+    pub unsigned: bool,
+    /// When.
+    pub installed: jiff::Timestamp,
+    /// Not to be used.
+    pub disabled: bool,
+}
+
+/// May an installation go back to an older version, or change the contents of the same one?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Only to a newer version, or to the same with the same contents.
+    Forward,
+    /// Anywhere: the operator said so.
+    Any,
+}
+
+/// `connectors.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    format: u32,
+    connectors: Vec<Installed>,
+    /// By id, the highest version ever installed. Stays when a connector is removed.
+    floors: BTreeMap<String, Version>,
+}
+
+/// The connectors of a home.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    home: Home,
+}
+
+impl Registry {
+    /// The connectors of this home.
+    #[must_use]
+    pub fn new(home: &Home) -> Self {
+        Self { home: home.clone() }
+    }
+
+    /// Install a component, durably, in place of another version of the same id. `bundle` is the
+    /// signature that was verified, kept so that it can be verified again. Returns what it replaced.
+    ///
+    /// # Errors
+    /// [`Error::TypeTaken`], [`Error::Downgrade`], [`Error::SameVersion`], or what the home says.
+    pub fn install(
+        &self,
+        installed: Installed,
+        component: &[u8],
+        bundle: Option<&[u8]>,
+        direction: Direction,
+    ) -> Result<Option<Installed>, Error> {
+        check_description(&installed, component)?;
+        let _lock = self.home.lock(&Subject::Registry, REGISTRY_WAIT)?;
+        let mut index = self.index()?;
+        check_direction(&index, &installed, direction)?;
+        let digest = installed.digest.clone();
+        let blobs = self.home.blobs();
+        blobs.write(digest.as_str(), component)?;
+        if let Some(bundle) = bundle {
+            blobs.write(&bundle_file(&digest), bundle)?;
+        }
+        let floor = index.floors.entry(installed.id.clone()).or_insert_with(|| installed.version.clone());
+        *floor = installed.version.clone().max(floor.clone());
+        let place = index.connectors.iter().position(|known| known.id == installed.id);
+        let replaced = place.map(|place| index.connectors.remove(place));
+        index.connectors.push(installed);
+        index.connectors.sort_by(|one, other| one.r#type.cmp(&other.r#type));
+        self.write(&index)?;
+        self.sweep(&index);
+        Ok(replaced)
+    }
+
+    /// The connector of this type or id, in the version that is asked for.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`], [`Error::OtherVersion`].
+    pub fn get(&self, reference: &ConnectorReference) -> Result<Installed, Error> {
+        let index = self.index()?;
+        let place = place_of(&index, &reference.name)?;
+        let installed = index.connectors.into_iter().nth(place);
+        let installed = installed.ok_or_else(|| Error::NotInstalled(reference.name.clone()))?;
+        match &reference.version {
+            Some(version) if *version != installed.version => {
+                Err(Error::OtherVersion { wanted: reference.clone(), installed: installed.version })
+            }
+            Some(_) | None => Ok(installed),
+        }
+    }
+
+    /// All of them, sorted by type.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn list(&self) -> Result<Vec<Installed>, Error> {
+        Ok(self.index()?.connectors)
+    }
+
+    /// The highest version of this id that was ever installed here.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn floor(&self, id: &str) -> Result<Option<Version>, Error> {
+        Ok(self.index()?.floors.remove(id))
+    }
+
+    /// The component of a connector, its digest verified.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is missing or has other contents.
+    pub fn component(&self, installed: &Installed) -> Result<Vec<u8>, Error> {
+        let damaged = || Error::Damaged(installed.id.clone());
+        let bytes = self.home.blobs().read(installed.digest.as_str(), COMPONENT_BYTES_MAX)?;
+        let bytes = bytes.ok_or_else(damaged)?;
+        if Digest::of(&bytes) == installed.digest { Ok(bytes) } else { Err(damaged()) }
+    }
+
+    /// The signature bundle that it was installed with, if it was.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn bundle(&self, installed: &Installed) -> Result<Option<Vec<u8>>, Error> {
+        if installed.unsigned {
+            return Ok(None);
+        }
+        Ok(self.home.blobs().read(&bundle_file(&installed.digest), BUNDLE_BYTES_MAX)?)
+    }
+
+    /// Use a connector again, or no more.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`].
+    pub fn set_disabled(&self, name: &str, disabled: bool) -> Result<(), Error> {
+        let _lock = self.home.lock(&Subject::Registry, REGISTRY_WAIT)?;
+        let mut index = self.index()?;
+        let place = place_of(&index, name)?;
+        if let Some(installed) = index.connectors.get_mut(place) {
+            installed.disabled = disabled;
+        }
+        self.write(&index)
+    }
+
+    /// Remove a connector. `users` says which destinations use it; it is asked while no destination
+    /// can be created, and the connector stays if there are any.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`], [`Error::InUse`], or what `users` says.
+    pub fn remove<E: From<Error>>(
+        &self,
+        name: &str,
+        users: impl FnOnce(&Installed) -> Result<Vec<Name>, E>,
+    ) -> Result<Installed, E> {
+        let lock = |subject| self.home.lock(&subject, REGISTRY_WAIT).map_err(Error::from);
+        let _configuration = lock(Subject::Configuration)?;
+        let _registry = lock(Subject::Registry)?;
+        let mut index = self.index()?;
+        let removed = index.connectors.remove(place_of(&index, name)?);
+        let users = users(&removed)?;
+        if !users.is_empty() {
+            let users: Vec<_> = users.iter().map(|name| format!("`{name}`")).collect();
+            return Err(Error::InUse { id: removed.id, users: users.join(", ") }.into());
+        }
+        self.write(&index)?;
+        self.sweep(&index);
+        Ok(removed)
+    }
+
+    fn index(&self) -> Result<Index, Error> {
+        let Some(bytes) = self.home.root().read(CONNECTORS_FILE, INDEX_BYTES_MAX)? else {
+            return Ok(Index::default());
+        };
+        let index: Index = serde_json::from_slice(&bytes).map_err(|error| Error::Index(error.to_string()))?;
+        if index.format > INDEX_FORMAT {
+            let problem = format!(
+                "was written by a newer Wharf (format {}; this one knows {INDEX_FORMAT})",
+                index.format
+            );
+            return Err(Error::Index(problem));
+        }
+        Ok(index)
+    }
+
+    fn write(&self, index: &Index) -> Result<(), Error> {
+        let index = Index {
+            format: INDEX_FORMAT,
+            connectors: index.connectors.clone(),
+            floors: index.floors.clone(),
+        };
+        let mut bytes = serde_json::to_vec_pretty(&index).map_err(|error| Error::Index(error.to_string()))?;
+        bytes.push(b'\n');
+        Ok(self.home.root().write(CONNECTORS_FILE, &bytes)?)
+    }
+
+    /// Remove blobs and artefacts that no entry names. Best effort: they only take room.
+    fn sweep(&self, index: &Index) {
+        for folder in [self.home.blobs(), self.home.artefacts()] {
+            for name in folder.names().unwrap_or_default() {
+                let digest = name.split('.').next().unwrap_or_default();
+                let is_named = index.connectors.iter().any(|installed| installed.digest.as_str() == digest);
+                if !is_named && let Err(error) = folder.remove(&name) {
+                    tracing::warn!(%error, "a file that is not used any more stays");
+                }
+            }
+        }
+    }
+}
+
+fn place_of(index: &Index, name: &str) -> Result<usize, Error> {
+    let place = index.connectors.iter().position(|known| known.r#type == name || known.id == name);
+    place.ok_or_else(|| Error::NotInstalled(name.to_owned()))
+}
+
+fn check_description(installed: &Installed, component: &[u8]) -> Result<(), Error> {
+    if u64::try_from(component.len()).is_ok_and(|length| length > COMPONENT_BYTES_MAX) {
+        return Err(Error::TooLarge);
+    }
+    if !is_connector_name(&installed.r#type) || !is_connector_name(&installed.id) {
+        return Err(Error::Description("its type or id has characters that none has".to_owned()));
+    }
+    if installed.signed_by.is_some() == installed.unsigned {
+        return Err(Error::Description("it is either signed or unsigned".to_owned()));
+    }
+    if Digest::of(component) != installed.digest {
+        return Err(Error::Description("its bytes do not have the digest that was verified".to_owned()));
+    }
+    Ok(())
+}
+
+fn check_direction(index: &Index, installed: &Installed, direction: Direction) -> Result<(), Error> {
+    for known in &index.connectors {
+        let names = [installed.r#type.as_str(), installed.id.as_str()];
+        let clash = names.contains(&known.r#type.as_str()) || names.contains(&known.id.as_str());
+        if known.id != installed.id && clash {
+            return Err(Error::TypeTaken { connector_type: installed.r#type.clone(), id: known.id.clone() });
+        }
+    }
+    let (id, version) = (installed.id.clone(), installed.version.clone());
+    match direction {
+        Direction::Any => Ok(()),
+        Direction::Forward => {
+            // Build metadata is part of the order here: it is another text, so another release.
+            if let Some(floor) = index.floors.get(&id)
+                && version < *floor
+            {
+                return Err(Error::Downgrade { id, version, floor: floor.clone() });
+            }
+            let same = index.connectors.iter().find(|known| known.id == id && known.version == version);
+            if same.is_some_and(|known| known.digest != installed.digest) {
+                return Err(Error::SameVersion { id, version });
+            }
+            Ok(())
+        }
+    }
+}
+
+fn bundle_file(digest: &Digest) -> String {
+    format!("{}.sigstore.json", digest.as_str())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! What a guest has used: instructions and waiting, each against its own budget.
+//!
+//! A call into a guest is one future. The time spent inside its `poll` is computing; what the host
+//! computes for the guest inside (cleaning a reply, sealing handles) is taken off again. The time
+//! between polls is waiting; what the host waits for (a permit, a pause, a moving body) is not charged.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::limits::Limits;
+
+/// Which budget a guest overdrew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Overdrawn {
+    /// Its instructions took too long.
+    #[error("it computed for longer than {0:?}")]
+    Cpu(Duration),
+    /// It waited too long by itself.
+    #[error("it waited for longer than {0:?} outside the host")]
+    Wall(Duration),
+}
+
+/// Shared between the call and the host functions that run inside it.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// Nanoseconds that the host computed inside the guest's polls.
+    host_cpu: AtomicU64,
+    /// Nanoseconds that passed inside host calls that wait for something of the host's.
+    host_wall: AtomicU64,
+    inside_host: AtomicBool,
+}
+
+impl Meter {
+    /// Run a host function; neither its computing nor its waiting is the guest's.
+    pub(super) async fn host<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
+        let start = Instant::now();
+        self.inside_host.store(true, Ordering::Relaxed);
+        let done = Excused { meter: self, work: Box::pin(work) }.await;
+        self.inside_host.store(false, Ordering::Relaxed);
+        add(&self.host_wall, start.elapsed());
+        done
+    }
+}
+
+fn add(total: &AtomicU64, time: Duration) {
+    total.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+fn read(total: &AtomicU64) -> Duration {
+    Duration::from_nanos(total.load(Ordering::Relaxed))
+}
+
+struct Excused<'m, F> {
+    meter: &'m Meter,
+    work: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Excused<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let start = Instant::now();
+        let polled = self.work.as_mut().poll(context);
+        add(&self.meter.host_cpu, start.elapsed());
+        polled
+    }
+}
+
+/// Run a call of a guest within its budgets. Dropping the call is what ends the guest: its instance
+/// is not to be used again.
+pub(super) async fn within<F: Future>(
+    limits: Limits,
+    meter: Arc<Meter>,
+    call: F,
+) -> Result<F::Output, Overdrawn> {
+    let start = Instant::now();
+    let metered = Metered { limits, meter: &meter, used: Duration::ZERO, call: Box::pin(call) };
+    tokio::select! {
+        done = metered => done,
+        () = waited(limits.wall, &meter, start) => Err(Overdrawn::Wall(limits.wall)),
+    }
+}
+
+/// Resolves when the guest has spent its wall-clock budget outside the host.
+async fn waited(budget: Duration, meter: &Meter, start: Instant) {
+    loop {
+        let outside = start.elapsed().saturating_sub(read(&meter.host_wall));
+        let left = budget.saturating_sub(outside);
+        if left.is_zero() && !meter.inside_host.load(Ordering::Relaxed) {
+            return;
+        }
+        // Inside a host call the clock stands still: look again in a while, a twentieth of the budget
+        // being as exact as a bound on idling needs to be.
+        tokio::time::sleep(left.max(budget / 20)).await;
+    }
+}
+
+struct Metered<'m, F> {
+    limits: Limits,
+    meter: &'m Meter,
+    used: Duration,
+    call: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Metered<'_, F> {
+    type Output = Result<F::Output, Overdrawn>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let start = Instant::now();
+        let polled = self.call.as_mut().poll(context);
+        self.used = self.used.saturating_add(start.elapsed());
+        match polled {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending if self.used.saturating_sub(read(&self.meter.host_cpu)) > self.limits.cpu => {
+                Poll::Ready(Err(Overdrawn::Cpu(self.limits.cpu)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

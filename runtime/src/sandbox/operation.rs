@@ -1,0 +1,540 @@
+//! The operations of a connector, one method each, in the host's words.
+//!
+//! Every call runs in an instance of its own, within its limits. What comes back is checked before
+//! anyone sees it: a path that leaves the directory, a listing that is too long or a text without end
+//! is a guest's nonsense, not an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use wasmtime::Store;
+use wasmtime::component::Resource;
+
+use super::bindings::Connector as Bindings;
+use super::bindings::exports::wharf::connector::destination as wit;
+use super::bindings::wharf::connector::content as wit_content;
+use super::host::{Body, Content, State};
+use super::limits::{PAGE_ENTRIES_MAX, TEXT_BYTES_MAX};
+use super::output::LogBudget;
+use super::{Connector, Overdrawn, meter, store};
+use crate::broker::Arriving;
+use crate::broker::Call;
+use crate::content::Section;
+use crate::entry::{Entry, Info, Kind, Mode};
+use crate::hash::{Algorithm, Digest};
+use crate::path::RelativePath;
+
+/// Longest text of an error that is kept, in bytes.
+const ERROR_TEXT_BYTES_MAX: usize = 1024;
+
+/// Why an operation failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The connector says why, in the contract's words.
+    #[error("{refusal}")]
+    Refused {
+        /// Its reason.
+        refusal: Refusal,
+        /// What the host knows of it: the last thing that went wrong on the way to the service.
+        cause: Option<Cause>,
+    },
+    /// The guest broke down: it trapped, or ran out of memory or stack.
+    #[error("the connector broke down: {0}")]
+    Trapped(String),
+    /// The guest overdrew a budget.
+    #[error("the connector was stopped: {0}")]
+    Overdrawn(#[from] Overdrawn),
+    /// What it returned makes no sense.
+    #[error("the connector returned nonsense: {0}")]
+    Nonsense(String),
+}
+
+impl Error {
+    /// The connector's reason, if it gave one.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal),
+            Self::Trapped(_) | Self::Overdrawn(_) | Self::Nonsense(_) => None,
+        }
+    }
+}
+
+/// What the host knows of a failure, in words for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(pub String);
+
+/// A connector's reason, in the contract's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it; the contract has the details")]
+pub enum Refusal {
+    #[error("not found")]
+    NotFound,
+    #[error("something is there already")]
+    Exists,
+    #[error("a file stands where a folder is needed, or a folder where a file is")]
+    WrongKind,
+    #[error("denied")]
+    Denied,
+    #[error("the account's sign-in is no longer good")]
+    SignInAgain,
+    #[error("it was changed by someone else meanwhile")]
+    Conflict,
+    #[error("no space left at the service")]
+    Quota,
+    #[error("the service asks for patience")]
+    Throttled(Option<Duration>),
+    #[error("the service cannot store this name: {0}")]
+    BadName(String),
+    #[error("too large for the service")]
+    TooLarge,
+    #[error("what is stored is not what was meant")]
+    Corrupt,
+    #[error("the upload session is gone")]
+    SessionGone,
+    #[error("the service has no such function")]
+    Unsupported,
+    #[error("the service does not answer")]
+    Unavailable,
+    #[error("the request was sent, and its outcome is unknown")]
+    Lost,
+    #[error("the source changed while it was sent")]
+    SourceChanged,
+    #[error("{0}")]
+    Other(String),
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// What is on it; may be empty before the end.
+    pub entries: Vec<Entry>,
+    /// What gets the next; none at the end.
+    pub next: Option<String>,
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// The service has this many bytes from the start.
+    More(u64),
+    /// It has them all; a commit makes them a file.
+    Staged,
+    /// It is a file.
+    Done(Entry),
+}
+
+/// An upload to be committed.
+#[derive(Debug, Clone)]
+pub struct Staged {
+    /// The connector's session.
+    pub session: String,
+    /// Where the file goes.
+    pub path: RelativePath,
+    /// What to store with it.
+    pub info: Info,
+}
+
+/// Something to be removed.
+#[derive(Debug, Clone)]
+pub struct Removal {
+    /// Where.
+    pub path: RelativePath,
+    /// A file, or a folder with everything in it.
+    pub kind: Kind,
+    /// Only this revision.
+    pub revision: Option<String>,
+}
+
+/// A download that has begun.
+#[derive(Debug)]
+pub struct Download {
+    /// The bytes.
+    pub body: Arriving,
+    /// The offset of their first.
+    pub offset: u64,
+    /// What is stored there, if the reply told.
+    pub entry: Option<Entry>,
+}
+
+/// One call: the guest's answer in the contract's types, and the store it came from.
+type Answer<T> = (Store<State>, Result<T, wit::Error>);
+
+/// Run one export in an instance of its own: `$name` with these arguments, in this store.
+macro_rules! operation {
+    ($self:expr, $store:expr, $name:ident($($argument:expr),* $(,)?)) => {{
+        let mut store: Store<State> = $store;
+        let (meter, log) = (Arc::clone(&store.data().meter), store.data().log.clone());
+        let pre = Arc::clone(&$self.pre);
+        let call = async move {
+            let ready: wasmtime::Result<Bindings> = pre.instantiate_async(&mut store).await;
+            let answer = match ready {
+                Ok(bindings) => bindings.wharf_connector_destination().$name(&mut store, $($argument),*).await,
+                Err(error) => Err(error),
+            };
+            (store, answer)
+        };
+        ended(meter::within($self.limits, meter, call).await, &log)
+    }};
+}
+
+impl Connector {
+    /// What is stored at `path`?
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn stat(&self, call: &Arc<Call>, path: &RelativePath) -> Result<Entry, Error> {
+        let text = path.as_str();
+        let (_, answer) = operation!(self, self.store(call), call_stat(text))?;
+        entry(self.answer(call, answer)?)
+    }
+
+    /// A page of what is in the folder `path`.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn list(
+        &self,
+        call: &Arc<Call>,
+        path: &RelativePath,
+        recursive: bool,
+        next: Option<&str>,
+    ) -> Result<Page, Error> {
+        let text = path.as_str();
+        let (_, answer) = operation!(self, self.store(call), call_list(text, recursive, next))?;
+        page(path, self.answer(call, answer)?)
+    }
+
+    /// Make a folder and the folders on the way to it.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn make_folder(&self, call: &Arc<Call>, path: &RelativePath) -> Result<Entry, Error> {
+        let text = path.as_str();
+        let (_, answer) = operation!(self, self.store(call), call_make_folder(text))?;
+        entry(self.answer(call, answer)?)
+    }
+
+    /// Store a file in one request.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn put(
+        &self,
+        call: &Arc<Call>,
+        path: &RelativePath,
+        source: Section,
+        about: &Info,
+    ) -> Result<Entry, Error> {
+        let (text, info) = (path.as_str(), info(about));
+        let mut store = self.store(call);
+        let source = give(&mut store, source)?;
+        let (_, answer) = operation!(self, store, call_put(text, source, &info))?;
+        entry(self.answer(call, answer)?)
+    }
+
+    /// Begin an upload in parts.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn begin_upload(
+        &self,
+        call: &Arc<Call>,
+        path: &RelativePath,
+        about: &Info,
+        first: Option<Section>,
+    ) -> Result<(String, Progress), Error> {
+        let (text, info) = (path.as_str(), info(about));
+        let mut store = self.store(call);
+        let first = first.map(|first| give(&mut store, first)).transpose()?;
+        let (_, answer) = operation!(self, store, call_begin_upload(text, &info, first))?;
+        let upload = self.answer(call, answer)?;
+        bounded("session", &upload.session)?;
+        Ok((upload.session, progress(upload.progress)?))
+    }
+
+    /// Send one part.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn upload_part(
+        &self,
+        call: &Arc<Call>,
+        session: &str,
+        offset: u64,
+        about: &Info,
+        source: Section,
+        last: bool,
+    ) -> Result<Progress, Error> {
+        let info = info(about);
+        let mut store = self.store(call);
+        let source = give(&mut store, source)?;
+        let (_, answer) = operation!(self, store, call_upload_part(session, offset, &info, source, last))?;
+        progress(self.answer(call, answer)?)
+    }
+
+    /// Where does this upload stand?
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn upload_status(
+        &self,
+        call: &Arc<Call>,
+        session: &str,
+        path: &RelativePath,
+        about: &Info,
+    ) -> Result<Progress, Error> {
+        let (text, info) = (path.as_str(), info(about));
+        let (_, answer) = operation!(self, self.store(call), call_upload_status(session, text, &info))?;
+        progress(self.answer(call, answer)?)
+    }
+
+    /// Forget an upload and what it has sent.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn abort_upload(&self, call: &Arc<Call>, session: &str) -> Result<(), Error> {
+        let (_, answer) = operation!(self, self.store(call), call_abort_upload(session))?;
+        self.answer(call, answer)
+    }
+
+    /// Make staged uploads files; one result each, in the same order.
+    ///
+    /// # Errors
+    /// The connector's reason for doing none of them, or the guest's breakdown.
+    pub async fn finish_uploads(
+        &self,
+        call: &Arc<Call>,
+        uploads: &[Staged],
+    ) -> Result<Vec<Result<Entry, Error>>, Error> {
+        let staged: Vec<wit::Staged> = uploads
+            .iter()
+            .map(|upload| wit::Staged {
+                session: upload.session.clone(),
+                path: upload.path.as_str().to_owned(),
+                info: info(&upload.info),
+            })
+            .collect();
+        let (_, answer) = operation!(self, self.store(call), call_finish_uploads(&staged))?;
+        let results = self.answer(call, answer)?;
+        same_length(uploads.len(), results.len())?;
+        Ok(results.into_iter().map(|result| self.answer(call, result).and_then(entry)).collect())
+    }
+
+    /// Read a file, or a part of it.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn get(
+        &self,
+        call: &Arc<Call>,
+        path: &RelativePath,
+        offset: u64,
+        len: Option<u64>,
+        revision: Option<&str>,
+    ) -> Result<Download, Error> {
+        let text = path.as_str();
+        let (mut store, answer) = operation!(self, self.store(call), call_get(text, offset, len, revision))?;
+        let download = self.answer(call, answer)?;
+        let taken: Result<Body, _> = store.data_mut().table.delete(download.body);
+        let body = taken.ok().and_then(|body| body.incoming);
+        let body = body.ok_or_else(|| Error::Nonsense("a download without a body".to_owned()))?;
+        if download.offset > offset {
+            return Err(Error::Nonsense(format!(
+                "a download from {offset} that starts at {}",
+                download.offset
+            )));
+        }
+        Ok(Download { body, offset: download.offset, entry: download.entry.map(entry).transpose()? })
+    }
+
+    /// Remove files and folders; one result each, in the same order.
+    ///
+    /// # Errors
+    /// The connector's reason for doing none of them, or the guest's breakdown.
+    pub async fn remove(&self, call: &Arc<Call>, items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {
+        let removals: Vec<wit::Removal> = items
+            .iter()
+            .map(|item| wit::Removal {
+                path: item.path.as_str().to_owned(),
+                kind: match item.kind {
+                    Kind::File => wit::Kind::File,
+                    Kind::Folder => wit::Kind::Folder,
+                },
+                revision: item.revision.clone(),
+            })
+            .collect();
+        let (_, answer) = operation!(self, self.store(call), call_remove(&removals))?;
+        let results = self.answer(call, answer)?;
+        same_length(items.len(), results.len())?;
+        Ok(results.into_iter().map(|result| self.answer(call, result)).collect())
+    }
+
+    fn store(&self, call: &Arc<Call>) -> Store<State> {
+        store::fresh(&self.engine, self.limits, Arc::clone(call))
+    }
+
+    fn answer<T>(&self, call: &Call, answer: Result<T, wit::Error>) -> Result<T, Error> {
+        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause().map(Cause) })
+    }
+}
+
+/// What a call left behind: its store, and the answer or the trap.
+type Left<T> = (Store<State>, wasmtime::Result<Result<T, wit::Error>>);
+
+/// How a call ended; the store is gone after anything but an answer.
+fn ended<T>(ended: Result<Left<T>, Overdrawn>, log: &LogBudget) -> Result<Answer<T>, Error> {
+    let last_words = log.last_words();
+    let (store, answer) = ended?;
+    match answer {
+        Ok(answer) => Ok((store, answer)),
+        Err(trap) => Err(Error::Trapped(breakdown(&trap, store.data(), last_words))),
+    }
+}
+
+/// Why a guest trapped, in one line: the reason of the engine, and what the guest said last.
+fn breakdown(trap: &wasmtime::Error, state: &State, last_words: Option<String>) -> String {
+    let reason = match trap.downcast_ref::<wasmtime::Trap>() {
+        Some(trap) => trap.to_string(),
+        None => trap.root_cause().to_string(),
+    };
+    let memory = if state.limiter.refused { " (it was refused more memory)" } else { "" };
+    match last_words {
+        Some(words) => format!("{reason}{memory}; its last words: {words}"),
+        None => format!("{reason}{memory}"),
+    }
+}
+
+fn give(store: &mut Store<State>, section: Section) -> Result<Resource<Content>, Error> {
+    store.data_mut().table.push(Content { section }).map_err(|error| Error::Trapped(error.to_string()))
+}
+
+fn same_length(asked: usize, answered: usize) -> Result<(), Error> {
+    if asked == answered {
+        Ok(())
+    } else {
+        Err(Error::Nonsense(format!("{answered} results for {asked} items")))
+    }
+}
+
+fn bounded(what: &str, text: &str) -> Result<(), Error> {
+    if text.len() <= TEXT_BYTES_MAX {
+        Ok(())
+    } else {
+        Err(Error::Nonsense(format!("a {what} of {} bytes", text.len())))
+    }
+}
+
+fn info(info: &Info) -> wit::Info {
+    wit::Info {
+        size: info.size,
+        modified: info.modified.and_then(datetime),
+        keep_modified: info.keep_modified,
+        mode: match &info.mode {
+            Mode::Replace => wit::Mode::Replace,
+            Mode::Create => wit::Mode::Create,
+            Mode::ReplaceIfRevision(revision) => wit::Mode::ReplaceIfRevision(revision.clone()),
+        },
+    }
+}
+
+/// Whole seconds towards the past, so that the fraction is never negative.
+fn datetime(time: Timestamp) -> Option<wit::Datetime> {
+    let nanoseconds = time.as_nanosecond();
+    let seconds = i64::try_from(nanoseconds.div_euclid(1_000_000_000)).ok()?;
+    let nanoseconds = u32::try_from(nanoseconds.rem_euclid(1_000_000_000)).ok()?;
+    Some(wit::Datetime { seconds, nanoseconds })
+}
+
+fn timestamp(time: wit::Datetime) -> Result<Timestamp, Error> {
+    let nanoseconds =
+        i128::from(time.seconds).saturating_mul(1_000_000_000).saturating_add(i128::from(time.nanoseconds));
+    let within = time.nanoseconds < 1_000_000_000;
+    let parsed = within.then(|| Timestamp::from_nanosecond(nanoseconds).ok()).flatten();
+    parsed.ok_or_else(|| Error::Nonsense(format!("a time {} seconds from 1970", time.seconds)))
+}
+
+fn entry(entry: wit::Entry) -> Result<Entry, Error> {
+    let path = RelativePath::parse(&entry.path)
+        .map_err(|error| Error::Nonsense(format!("the path `{}`: {error}", shown(&entry.path))))?;
+    if let Some(revision) = &entry.revision {
+        bounded("revision", revision)?;
+    }
+    Ok(Entry {
+        path,
+        kind: match entry.kind {
+            wit::Kind::File => Kind::File,
+            wit::Kind::Folder => Kind::Folder,
+        },
+        size: entry.size,
+        modified: entry.modified.map(timestamp).transpose()?,
+        hash: entry.hash.map(digest).transpose()?,
+        revision: entry.revision,
+    })
+}
+
+fn digest(hash: wit_content::Hash) -> Result<Digest, Error> {
+    let algorithm: Algorithm = hash.algorithm.into();
+    Digest::new(algorithm, &hash.value).map_err(|error| Error::Nonsense(error.to_string()))
+}
+
+fn page(folder: &RelativePath, page: wit::Page) -> Result<Page, Error> {
+    if page.entries.len() > PAGE_ENTRIES_MAX {
+        return Err(Error::Nonsense(format!("a page of {} entries", page.entries.len())));
+    }
+    if let Some(next) = &page.next {
+        bounded("page's successor", next)?;
+    }
+    let entries: Vec<Entry> = page.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
+    match entries.iter().find(|entry| entry.path.strip(folder).is_none_or(|rest| rest.is_root())) {
+        Some(stray) => Err(Error::Nonsense(format!(
+            "a listing of `{folder}` with `{}` in it",
+            shown(stray.path.as_str())
+        ))),
+        None => Ok(Page { entries, next: page.next }),
+    }
+}
+
+fn progress(progress: wit::Progress) -> Result<Progress, Error> {
+    Ok(match progress {
+        wit::Progress::More(offset) => Progress::More(offset),
+        wit::Progress::Staged => Progress::Staged,
+        wit::Progress::Done(done) => Progress::Done(entry(done)?),
+    })
+}
+
+impl From<wit::Error> for Refusal {
+    fn from(error: wit::Error) -> Self {
+        match error {
+            wit::Error::NotFound => Self::NotFound,
+            wit::Error::Exists => Self::Exists,
+            wit::Error::WrongKind => Self::WrongKind,
+            wit::Error::Denied => Self::Denied,
+            wit::Error::SignInAgain => Self::SignInAgain,
+            wit::Error::Conflict => Self::Conflict,
+            wit::Error::Quota => Self::Quota,
+            wit::Error::Throttled(seconds) => Self::Throttled(seconds.map(Duration::from_secs)),
+            wit::Error::BadName(rule) => Self::BadName(shown(&rule)),
+            wit::Error::TooLarge => Self::TooLarge,
+            wit::Error::Corrupt => Self::Corrupt,
+            wit::Error::SessionGone => Self::SessionGone,
+            wit::Error::Unsupported => Self::Unsupported,
+            wit::Error::Unavailable => Self::Unavailable,
+            wit::Error::Lost => Self::Lost,
+            wit::Error::SourceChanged => Self::SourceChanged,
+            wit::Error::Other(text) => Self::Other(shown(&text)),
+        }
+    }
+}
+
+/// A guest's text as a harmless line.
+fn shown(text: &str) -> String {
+    let mut end = text.len().min(ERROR_TEXT_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    let cut = text.get(..end).unwrap_or_default();
+    cut.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}

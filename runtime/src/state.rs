@@ -1,0 +1,206 @@
+//! The database of the home: the one door to SQLite.
+//!
+//! Rooms that keep rows (the catalog, the journal) bring their SQL; this one brings durability. All
+//! writes of a process go through one thread, which takes whatever is waiting into one transaction:
+//! a hundred uploads that finish together cost one fsync, and none is told before it is on disk.
+//! Readers have a connection of their own and never wait for a writer (WAL).
+
+mod writer;
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use self::writer::Writer;
+use crate::{
+    hint::Hint,
+    home::{self, Home, STATE_FILE, Subject},
+};
+
+/// What this version writes. A newer one refuses older programs rather than confuse them.
+const SCHEMA_VERSION: i64 = 1;
+
+/// Each step takes the schema from its place in this list to the next version.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE shelf (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        destination TEXT NOT NULL UNIQUE,
+        place TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE entry (
+        shelf INTEGER NOT NULL REFERENCES shelf (id) ON DELETE CASCADE,
+        path TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        modified_ns INTEGER,
+        revision TEXT,
+        block_sha256 BLOB,
+        quickxor BLOB,
+        stored_ms INTEGER NOT NULL,
+        PRIMARY KEY (shelf, path)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// How long a statement waits for another process's transaction: those are short, but each ends
+/// with an fsync, and a busy disk can take seconds for one.
+const BUSY_WAIT: Duration = Duration::from_secs(30);
+
+/// Statements kept prepared per connection: all there are, with room.
+const PREPARED_MAX: usize = 64;
+
+/// What the database can say.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The home cannot be written.
+    #[error(transparent)]
+    Home(Arc<home::Error>),
+    /// Written by a later version of this program.
+    #[error("`{}` was written by a newer Wharf (schema {found}; this one knows {SCHEMA_VERSION})", .path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+    },
+    /// SQLite refused.
+    #[error("the database of the home cannot be used")]
+    Sqlite(#[source] Arc<rusqlite::Error>),
+    /// The process is ending.
+    #[error("the database of the home is closed")]
+    Closed,
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(error) => error.hint(),
+            Self::Newer { .. } => Some("use the newer version, or another home".to_owned()),
+            Self::Sqlite(error) => match error.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DiskFull) => {
+                    Some("free some space on the disk of the home".to_owned())
+                }
+                Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                    Some("another process has been writing for long; try again".to_owned())
+                }
+                Some(_) | None => None,
+            },
+            Self::Closed => None,
+        }
+    }
+}
+
+impl From<home::Error> for Error {
+    fn from(error: home::Error) -> Self {
+        Self::Home(Arc::new(error))
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
+    }
+}
+
+/// The database, open. Cheap to clone; the last one to go waits for what is being written.
+#[derive(Clone)]
+pub struct State(Arc<Inner>);
+
+struct Inner {
+    reader: Mutex<Connection>,
+    writer: Writer,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("State")
+    }
+}
+
+impl State {
+    /// Open the database of a home, making or updating it as needed.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] when a later version wrote it; else what SQLite or the file system says.
+    pub fn open(home: &Home) -> Result<Self, Error> {
+        let path = home.root().path_of(STATE_FILE);
+        // Made by us, so that SQLite finds it with our permissions (its other files take them over).
+        drop(home.root().open_in_place(STATE_FILE)?);
+        let mut connection = connect(&path)?;
+        let found = schema_version(&connection)?;
+        if found > SCHEMA_VERSION {
+            return Err(Error::Newer { path, found });
+        }
+        if found < SCHEMA_VERSION {
+            let _lock = home.lock(&Subject::State, BUSY_WAIT)?;
+            migrate(&mut connection)?;
+        }
+        let reader = Mutex::new(connect(&path)?);
+        Ok(Self(Arc::new(Inner { reader, writer: Writer::start(connection) })))
+    }
+
+    /// Change rows. When this returns, the change is on disk; on an error nothing of it is.
+    ///
+    /// # Errors
+    /// What SQLite says, of the statements or of the commit.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    {
+        self.0.writer.run(work).await
+    }
+
+    /// Look at rows, as of the last commit of any process.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.0);
+        let read = tokio::task::spawn_blocking(move || {
+            // A reader that panicked changed nothing.
+            let reader = inner.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&reader)
+        });
+        Ok(read.await.map_err(|_| Error::Closed)??)
+    }
+}
+
+fn connect(path: &std::path::Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    Ok(connection)
+}
+
+fn schema_version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Bring the schema up to date; the caller holds the lock, but another process may have been first.
+fn migrate(connection: &mut Connection) -> Result<(), rusqlite::Error> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found = usize::try_from(schema_version(&transaction)?).unwrap_or(usize::MAX);
+    for migration in MIGRATIONS.iter().skip(found) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The queue that trees are walked with.
+//!
+//! Folders and files are jobs on one stack: whoever takes a folder puts what is in it on top, so a
+//! tree is walked depth first and the stack holds little more than the siblings on the way down. As
+//! many workers take jobs as the destination has threads; the walk ends when nobody has one and none
+//! is left.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+
+/// Jobs that wait, and how many are being done.
+pub(super) struct Work<J> {
+    state: Mutex<State<J>>,
+    changed: Notify,
+}
+
+struct State<J> {
+    waiting: Vec<J>,
+    /// Jobs that were taken and not yet finished: they may still add some.
+    taken: usize,
+}
+
+impl<J> Work<J> {
+    /// Begin with one job.
+    pub(super) fn new(first: J) -> Self {
+        Self { state: Mutex::new(State { waiting: vec![first], taken: 0 }), changed: Notify::new() }
+    }
+
+    /// Add jobs; the last is taken first.
+    pub(super) fn add(&self, jobs: impl IntoIterator<Item = J>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).waiting.extend(jobs);
+        self.changed.notify_waiters();
+    }
+
+    /// Do all jobs, `workers` at a time, until none is left.
+    pub(super) async fn run<F: Future<Output = ()>>(&self, workers: usize, job: impl Fn(J) -> F) {
+        let worker = || async {
+            while let Some(next) = self.take().await {
+                job(next).await;
+                self.finish();
+            }
+        };
+        join_all((0..workers.max(1)).map(|_| worker())).await;
+    }
+
+    async fn take(&self) -> Option<J> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Listen before looking, or a change in between would be missed.
+            changed.as_mut().enable();
+            {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(job) = state.waiting.pop() {
+                    state.taken = state.taken.saturating_add(1);
+                    return Some(job);
+                }
+                if state.taken == 0 {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    fn finish(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.taken = state.taken.saturating_sub(1);
+        if state.taken == 0 && state.waiting.is_empty() {
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn jobs_may_add_jobs_and_all_are_done() {
+        let work = Work::new(4_u32);
+        let done = AtomicU32::new(0);
+        work.run(3, async |depth| {
+            tokio::task::yield_now().await;
+            if depth > 0 {
+                work.add([depth - 1, depth - 1]);
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        })
+        .await;
+        assert_eq!(done.into_inner(), 31);
+    }
+}
