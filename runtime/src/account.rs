@@ -13,7 +13,11 @@ mod message;
 mod pause;
 mod token;
 
-use std::{fmt, sync::Arc, time::Duration, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};

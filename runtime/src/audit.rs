@@ -75,12 +75,13 @@ impl Audit {
     /// Open the audit of a destination.
     ///
     /// # Errors
-    /// When its file cannot be opened, or is open to others.
+    /// When its file cannot be opened.
     pub fn open(home: &Home, destination: &Name) -> Result<Self, Error> {
         Ok(Self(Arc::new(Writer::start(home.clone(), destination.clone())?)))
     }
 
     /// Add a record. It is in the file within milliseconds and on disk within [`SYNC_INTERVAL`].
+    /// Waits for room when a thousand are waiting; a caller that is dropped meanwhile has added nothing.
     ///
     /// # Errors
     /// [`Error::Unwritable`] when the disk refuses; the record is then kept for as long as there is room.

@@ -656,7 +656,7 @@ fn outcome(sent: &Result<Incoming, SendError>, now: SystemTime) -> Outcome {
         Err(error) => error,
     };
     match (&error.kind, error.reached) {
-        (SendErrorKind::Refused(_), _) => Outcome::Refused,
+        (SendErrorKind::Refused(_) | SendErrorKind::Malformed(_), _) => Outcome::Refused,
         (SendErrorKind::Content(_), _) => Outcome::SourceChanged,
         (SendErrorKind::HeadersTooLong, _) => Outcome::TooLarge,
         (

@@ -297,7 +297,8 @@ impl Section {
         Ok(running.finish())
     }
 
-    /// All of it as the body of a request. It can be had any number of times.
+    /// All of it as the body of a request. It can be had any number of times. An empty one has no
+    /// last byte to hold back; whether its source is still empty is for [`Source::changed`] to say.
     #[must_use]
     pub fn body(&self, tap: Tap) -> Body {
         Body::new(self.clone(), tap)

@@ -165,6 +165,7 @@ impl Home {
             .mode(folder::FOLDER_MODE)
             .create(path)
             .map_err(io_error)?;
+        let path = &path.canonicalize().map_err(io_error)?;
         let root = Folder::open_ambient(path).map_err(io_error)?;
         check_root(path, &root)?;
         for name in FOLDERS {
@@ -179,13 +180,15 @@ impl Home {
     /// [`Error::Missing`] when there is none; else as [`open`](Self::open).
     pub fn open_existing(path: &Path) -> Result<Self, Error> {
         let missing = || Error::Missing(path.to_owned());
-        let root = Folder::open_ambient(path).map_err(|source| {
+        let open_error = |source: io::Error| {
             if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
                 missing()
             } else {
                 Error::Io { doing: "open", path: path.to_owned(), source }
             }
-        })?;
+        };
+        let path = &path.canonicalize().map_err(open_error)?;
+        let root = Folder::open_ambient(path).map_err(open_error)?;
         check_root(path, &root)?;
         if FOLDERS.iter().any(|name| !root.has(name)) {
             return Err(missing());
@@ -212,7 +215,7 @@ impl Home {
         })))
     }
 
-    /// Where it is, as it was named: for messages and for child processes.
+    /// Where it is, absolute and without links: for messages, SQLite and child processes.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
@@ -280,7 +283,10 @@ fn check_root(path: &Path, root: &Folder) -> Result<(), Error> {
 }
 
 fn is_ours(name: &str) -> bool {
-    FOLDERS.contains(&name) || [CONNECTORS_FILE, "trust.toml"].contains(&name) || name.starts_with(STATE_FILE)
+    // The key too: another process may be making this home at the same time.
+    FOLDERS.contains(&name)
+        || [KEY_FILE, CONNECTORS_FILE, "trust.toml"].contains(&name)
+        || name.starts_with(STATE_FILE)
 }
 
 #[cfg(test)]

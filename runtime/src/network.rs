@@ -308,10 +308,11 @@ impl Incoming {
     /// # Errors
     /// When it is longer, stops coming or is cut off. Nothing of it is returned then.
     pub async fn read(mut self, limit: u64) -> Result<Bytes, ReadError> {
-        if self.content_length().is_some_and(|length| length > limit) {
+        let expected = self.content_length().unwrap_or_default();
+        if expected > limit {
             return Err(ReadError::TooLarge { limit });
         }
-        let mut whole = BytesMut::new();
+        let mut whole = BytesMut::with_capacity(usize::try_from(expected).unwrap_or_default());
         while let Some(chunk) = self.chunk().await? {
             if length(&whole) + length(&chunk) > limit {
                 return Err(ReadError::TooLarge { limit });

@@ -235,4 +235,4 @@ impl Keys {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,2 +1,55 @@
-//! placeholder
-fn main() {}
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `connectors`.
+//!
+//! Each installs or builds what it needs and says so; none needs anything but this repository, a
+//! Rust toolchain and the package registries.
+
+mod bench;
+mod build;
+mod demo;
+mod emulators;
+mod run;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  demo         copy a real tree to both emulated services and back, and show what went over the wire
+  test         format, lints, and every test: what a change must pass
+  bench        compare with a native client; figures are ratios from one run
+  connectors   build and pack the connectors into target/connectors
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    match dispatch(command.as_deref(), &rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Option<&str>, rest: &[String]) -> Result<()> {
+    match command {
+        Some("demo") => demo::demo(),
+        Some("test") => test::test(rest),
+        Some("bench") => bench::bench(rest),
+        Some("connectors") => {
+            tools::wasm_target()?;
+            build::connectors()
+        }
+        None | Some("help" | "-h" | "--help") => {
+            run::say(HELP);
+            Ok(())
+        }
+        Some(other) => bail!("there is no command `{other}`\n{HELP}"),
+    }
+}

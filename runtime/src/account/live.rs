@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     Error, StoredToken, TokenEndpoint, TokenTransport, message,
@@ -66,7 +66,7 @@ struct Shared {
     transport: Arc<dyn TokenTransport>,
     clock: Arc<dyn Clock>,
     at_hand: RwLock<Arc<StoredToken>>,
-    turn: Mutex<Turn>,
+    turn: Arc<Mutex<Turn>>,
 }
 
 impl fmt::Debug for Shared {
@@ -105,7 +105,7 @@ impl Account {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let at_hand = RwLock::new(Arc::new(secrets.token));
-        let turn = Mutex::default();
+        let turn = Arc::default();
         Self(Arc::new(Shared { home, safe, endpoint, pause, transport, clock, at_hand, turn }))
     }
 
@@ -125,12 +125,13 @@ impl Account {
         if is_fresh(&at_hand, self.0.clock.now()) {
             return Ok(Credential(at_hand));
         }
-        let renewed = self.renew(Need::Fresh).await;
-        match renewed {
-            // It is renewed early; until it really ends, the old one will do.
-            Err(Error::Unavailable { .. }) if !has_ended(&at_hand, self.0.clock.now()) => {
-                Ok(Credential(at_hand))
-            }
+        // It is renewed early: until it really ends, the old one will do for all but the one who renews.
+        if has_ended(&at_hand, self.0.clock.now()) {
+            return self.renew(Need::Fresh, Arc::clone(&self.0.turn).lock_owned().await).await;
+        }
+        let Ok(turn) = Arc::clone(&self.0.turn).try_lock_owned() else { return Ok(Credential(at_hand)) };
+        match self.renew(Need::Fresh, turn).await {
+            Err(Error::Unavailable { .. }) => Ok(Credential(at_hand)),
             renewed => renewed,
         }
     }
@@ -141,7 +142,14 @@ impl Account {
     /// [`Error::StillRefused`] when `used` was refreshed less than [`REFUSED_WINDOW`] ago; else as
     /// [`credential`](Self::credential).
     pub async fn refused(&self, used: &Credential) -> Result<Credential, Error> {
-        self.renew(Need::OtherThan(used.access_token().clone())).await
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
+        self.renew(Need::OtherThan(used.access_token().clone()), turn).await
+    }
+
+    /// Wait for a renewal that is under way. To be called before the program ends: what the service
+    /// sends then is the only token that is good.
+    pub async fn settle(&self) {
+        drop(self.0.turn.lock().await);
     }
 
     /// Until when the service asked for silence, if it still does. Costs a read of eight cached bytes.
@@ -165,16 +173,15 @@ impl Account {
         self.0.pause.wait(clock, deadline).await
     }
 
-    async fn renew(&self, need: Need) -> Result<Credential, Error> {
+    async fn renew(&self, need: Need, turn: OwnedMutexGuard<Turn>) -> Result<Credential, Error> {
         let shared = Arc::clone(&self.0);
-        let renewal = tokio::spawn(async move { shared.renew(need).await });
+        let renewal = tokio::spawn(async move { shared.renew(need, turn).await });
         renewal.await.unwrap_or_else(|_| Err(self.0.unavailable("the program is ending"))).map(Credential)
     }
 }
 
 impl Shared {
-    async fn renew(&self, need: Need) -> Result<Arc<StoredToken>, Error> {
-        let mut turn = self.turn.lock().await;
+    async fn renew(&self, need: Need, mut turn: OwnedMutexGuard<Turn>) -> Result<Arc<StoredToken>, Error> {
         let at_hand = self.at_hand();
         if need.is_met_by(&at_hand, self.clock.now()) {
             return Ok(at_hand);

@@ -84,25 +84,22 @@ pub async fn exchange_code(
 }
 
 /// Trade a refresh token for the next token. Where the reply has no refresh token, the old one stays.
-// Boxed by hand: inferred, the future would be `Send` for some lifetimes only, and it is spawned.
-pub(super) fn refresh<'a>(
-    account: &'a Name,
-    endpoint: &'a TokenEndpoint,
-    refresh: &'a Secret,
-    transport: &'a dyn TokenTransport,
+pub(super) async fn refresh(
+    account: &Name,
+    endpoint: &TokenEndpoint,
+    refresh: &Secret,
+    transport: &dyn TokenTransport,
     now: SystemTime,
-) -> BoxFuture<'a, Result<StoredToken, Error>> {
-    Box::pin(async move {
-        let client = client(account, endpoint)?;
-        let token = RefreshToken::new(refresh.expose().to_owned());
-        let send = Carrier(transport);
-        let reply = client.exchange_refresh_token(&token).request_async(&send).await;
-        let told = [Some(refresh), endpoint.client_secret.as_ref()];
-        let reply = reply.map_err(|error| explain(account, error, &told))?;
-        let mut token = stored(account, &reply, now)?;
-        token.refresh.get_or_insert_with(|| refresh.clone());
-        Ok(token)
-    })
+) -> Result<StoredToken, Error> {
+    let client = client(account, endpoint)?;
+    let token = RefreshToken::new(refresh.expose().to_owned());
+    let send = Carrier(transport);
+    let reply = client.exchange_refresh_token(&token).request_async(&send).await;
+    let told = [Some(refresh), endpoint.client_secret.as_ref()];
+    let reply = reply.map_err(|error| explain(account, error, &told))?;
+    let mut token = stored(account, &reply, now)?;
+    token.refresh.get_or_insert_with(|| refresh.clone());
+    Ok(token)
 }
 
 type ReadyClient = BasicClient<

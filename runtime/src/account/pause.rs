@@ -7,6 +7,7 @@
 use std::{
     fs::File,
     os::unix::fs::FileExt,
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -39,11 +40,13 @@ pub struct Paused {
 #[derive(Debug)]
 pub(super) struct Pause {
     file: File,
+    /// Among the threads of this process, for which the lock on the file is one and the same.
+    writing: Mutex<()>,
 }
 
 impl Pause {
     pub(super) fn open(folder: &Folder, name: &str) -> Result<Self, Error> {
-        Ok(Self { file: folder.open_in_place(name)?.into_std() })
+        Ok(Self { file: folder.open_in_place(name)?.into_std(), writing: Mutex::default() })
     }
 
     /// Until when, if it is not over.
@@ -59,6 +62,7 @@ impl Pause {
     /// Pause until then, unless a longer pause stands.
     pub(super) fn extend(&self, until: SystemTime, now: SystemTime) {
         let until = until.min(now + PAUSE_MAX);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let alone = (0..LOCK_TRIES).any(|_| {
             let alone = lock_now(&self.file).unwrap_or(true);
             if !alone {

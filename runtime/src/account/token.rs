@@ -76,7 +76,11 @@ impl StoredToken {
     /// # Errors
     /// When it is not such a token; the error does not repeat any of it.
     pub fn from_rclone(json: &str) -> Result<Self, TokenError> {
-        let token: Rclone = serde_json::from_str(json.trim()).map_err(|error| {
+        let json = json.trim();
+        if !json.starts_with('{') {
+            return Err(TokenError::Shape("it begins otherwise".to_owned()));
+        }
+        let token: Rclone = serde_json::from_str(json).map_err(|error| {
             TokenError::Shape(format!("line {}, column {}", error.line(), error.column()))
         })?;
         if !token.token_type.is_empty() && !token.token_type.eq_ignore_ascii_case("bearer") {

@@ -41,8 +41,11 @@ pub struct Record {
     /// With whose token; none where none was added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Arc<str>>,
-    /// By which connector: type and version, and the first digits of its digest.
+    /// By which connector, `type@version`.
     pub connector: Arc<str>,
+    /// The first digits of its component's digest.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub digest: Arc<str>,
     /// In which operation, unique in its process.
     pub operation_id: u64,
     /// What that operation is: `put`, `list`, …
@@ -102,6 +105,7 @@ impl Record {
             destination,
             account: None,
             connector,
+            digest: Arc::clone(&nothing),
             operation_id: 0,
             operation: Arc::clone(&nothing),
             route: nothing,
@@ -135,7 +139,13 @@ impl Record {
         for text in [&mut self.failure, &mut self.service_request_id].into_iter().flatten() {
             bound(text, TEXT_BYTES_MAX);
         }
-        let shared = [&mut self.destination, &mut self.connector, &mut self.operation, &mut self.route];
+        let shared = [
+            &mut self.destination,
+            &mut self.connector,
+            &mut self.digest,
+            &mut self.operation,
+            &mut self.route,
+        ];
         for text in shared.into_iter().chain(&mut self.account) {
             if !is_plain(text, TEXT_BYTES_MAX) {
                 let mut owned = text.to_string();

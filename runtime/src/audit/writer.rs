@@ -26,8 +26,8 @@ pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// How long records gather before they are written: short beside a request, long beside a write.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// Records that wait at most, a few megabytes; whoever comes then waits for room.
-const QUEUE_MAX: usize = 4096;
+/// Records that wait at most; whoever comes then waits for room. At their longest they fit a file.
+const QUEUE_MAX: usize = 1024;
 
 /// How long until the writer tries again after the disk refused.
 const RETRY: Duration = Duration::from_millis(100);
@@ -200,7 +200,6 @@ impl Shared {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(destination = %self.destination, %error, "the audit cannot be written");
                     self.report(0, Some(Arc::new(error)));
                     unsynced_since = unsynced_since.or_else(|| Some(Instant::now()));
                     closing_tries += u32::from(closing);
@@ -247,6 +246,9 @@ impl Shared {
     fn report(&self, on_disk: u64, failed: Option<Arc<home::Error>>) {
         let mut queue = self.queue();
         queue.synced += on_disk;
+        if let (None, Some(error)) = (&queue.failed, &failed) {
+            tracing::error!(destination = %self.destination, %error, "the audit cannot be written");
+        }
         queue.failed = failed;
         drop(queue);
         self.progress.notify_waiters();

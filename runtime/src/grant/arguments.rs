@@ -92,9 +92,8 @@ fn check_key(route: &Route, rule: &JsonRule, key: &[&str], value: &Value) -> Res
     let leads = rule.keys.iter().any(|pattern| pattern.is_below(key));
     let confined = rule.confine.iter().any(|confine| confine.key.is(key));
     let fits = match value {
-        // A path may be absent, but never hide in a structure that nobody looks into.
-        Value::Object(_) => leads,
-        Value::Array(_) => (listed || leads) && !confined,
+        // What is inside is checked key by key. A path may be absent, but never hide in a structure.
+        Value::Object(_) | Value::Array(_) => (listed || leads) && !confined,
         Value::String(_) | Value::Null => listed,
         Value::Bool(_) | Value::Number(_) => listed && !confined,
     };

@@ -36,6 +36,9 @@ pub enum SendErrorKind {
     /// The egress guard.
     #[error("the request is refused")]
     Refused(#[source] Refusal),
+    /// It is no request: an address or a header that HTTP has no form for.
+    #[error("the request cannot be written: {0}")]
+    Malformed(String),
     /// The machine's root certificates, or those that were added, are of no use.
     #[error("no secure connection can be made: {0}")]
     Setup(String),
@@ -87,6 +90,7 @@ pub enum ReadError {
 
 /// What the client underneath reports, in our words.
 pub(super) fn kind(error: reqwest::Error) -> SendErrorKind {
+    let malformed = error.is_builder();
     let (connect, dns, timeout) = (error.is_connect(), error.is_dns(), error.is_timeout());
     let error = error.without_url();
     for cause in causes(&error) {
@@ -98,6 +102,9 @@ pub(super) fn kind(error: reqwest::Error) -> SendErrorKind {
         }
     }
     let told = innermost(&error);
+    if malformed {
+        return SendErrorKind::Malformed(told);
+    }
     match (connect, dns, timeout) {
         (true, _, true) => SendErrorKind::ConnectTimedOut,
         (_, true, _) => SendErrorKind::Resolve(told),

@@ -1,13 +1,12 @@
 //! The network against services that behave, and services that do not.
 
+mod egress;
 mod server;
 
 use std::io;
-use std::net::{IpAddr, TcpListener};
-use std::sync::Mutex;
+use std::net::TcpListener;
 use std::sync::atomic::AtomicUsize;
 
-use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
@@ -16,7 +15,6 @@ use self::server::{HOST as NAME, Server, read_head};
 use super::*;
 use crate::content;
 use crate::hash::{Algorithm, Running};
-use crate::network::guard::{Refusal, Rule};
 
 /// Short enough for a test, long enough for a busy machine.
 const SHORT: Duration = Duration::from_millis(400);
@@ -48,7 +46,7 @@ fn section(size: usize) -> Section {
 }
 
 fn hurried(request: Outgoing) -> Outgoing {
-    let timeouts = Timeouts { connect: SHORT, send_stall: SHORT, reply: SHORT, receive_stall: SHORT };
+    let timeouts = Timeouts { send_stall: SHORT, reply: SHORT, receive_stall: SHORT, ..Timeouts::default() };
     Outgoing { timeouts, ..request }
 }
 
@@ -97,6 +95,26 @@ async fn what_is_sent_is_what_was_handed_in() {
     let counters = network.counters();
     assert_eq!((counters.requests, counters.sent_bytes), (9, 6_000_010));
     assert!(counters.received_bytes > 400);
+}
+
+/// Runs the test above once more, in a process in which a proxy is set.
+#[test]
+fn the_environment_sets_no_proxy() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let mut same = std::process::Command::new(std::env::current_exe().unwrap());
+    same.args(["--exact", "network::tests::what_is_sent_is_what_was_handed_in"]);
+    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        same.env(name, &address);
+    }
+    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        same.env_remove(name);
+    }
+    let output = same.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("1 passed"));
+    assert_eq!(proxy.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]
@@ -154,7 +172,9 @@ async fn who_was_not_connected_to_was_not_reached() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let pair = format!("{NAME}:443:{}", silent.local_addr().unwrap()).parse().unwrap();
     let network = Network::new(Options { connect_to: vec![pair], ..Options::default() }).unwrap();
-    let (reached, kind) = failure(&network, hurried(service())).await;
+    let mut request = service();
+    request.timeouts.connect = SHORT;
+    let (reached, kind) = failure(&network, request).await;
     assert!(matches!(kind, SendErrorKind::ConnectTimedOut), "{kind:?}");
     assert_eq!(reached, Reached::No);
 }
@@ -269,8 +289,7 @@ async fn the_second_version_tells_what_it_did_not_look_at() {
 
     // It had begun with this one when it said goodbye.
     let server = second_version(async |_reply, _| Some(h2::Reason::NO_ERROR));
-    let (reached, kind) = failure(&server.network(), hurried(put(Payload::None))).await;
-    eprintln!("{kind:?}");
+    let (reached, _) = failure(&server.network(), hurried(put(Payload::None))).await;
     assert_eq!(reached, Reached::Maybe);
 }
 
@@ -354,10 +373,12 @@ async fn whoever_stands_still_is_left() {
         read_head(&mut connection).await;
         sleep(Duration::from_secs(60)).await;
     });
+    let began = Instant::now();
     let big = put(Payload::Section(section(50_000_000).body(Tap::default())));
     let (reached, kind) = failure(&deaf.network(), hurried(big)).await;
     assert!(matches!(kind, SendErrorKind::Stalled), "{kind:?}");
     assert_eq!(reached, Reached::Maybe);
+    assert!(began.elapsed() < SHORT * 5, "{:?}", began.elapsed());
 
     for request in [service(), put(Payload::Bytes(Bytes::from_static(b"hello")))] {
         let (reached, kind) = failure(&deaf.network(), hurried(request)).await;
@@ -478,113 +499,6 @@ async fn a_source_that_changes_fails_the_request() {
         assert_eq!(reached, Reached::Maybe);
         assert_eq!(complete.load(Ordering::SeqCst), 0);
     }
-}
-
-/// Gives one prepared answer after the other.
-#[derive(Debug)]
-struct Prepared {
-    answers: Mutex<Vec<Vec<IpAddr>>>,
-    asked: AtomicUsize,
-}
-
-impl Prepared {
-    fn new(answers: &[&[&str]]) -> Arc<Self> {
-        let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
-        let answers = answers.iter().rev().map(parse).collect();
-        Arc::new(Self { answers: Mutex::new(answers), asked: AtomicUsize::new(0) })
-    }
-}
-
-impl Resolver for Prepared {
-    fn resolve(&self, _host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let answer = self.answers.lock().unwrap().pop().ok_or(io::ErrorKind::NotFound.into());
-        Box::pin(async move { answer })
-    }
-}
-
-#[tokio::test]
-async fn an_answer_that_leads_inside_is_not_dialled() {
-    let server = Server::answering(echo);
-    let port = server.address.port();
-    let check = async |answer: &[&str], address: &str, rule: Rule| {
-        let options = Options { resolver: Prepared::new(&[answer]), ..server.options() };
-        let network = Network::new(options).unwrap();
-        let (reached, kind) = failure(&network, get(&format!("https://inside.test:{port}/"))).await;
-        let SendErrorKind::Refused(Refusal::Address { host, address: found, rule: broken }) = kind else {
-            panic!("{answer:?}: {kind:?}");
-        };
-        assert_eq!((host.as_str(), found.to_string().as_str(), broken), ("inside.test", address, rule));
-        assert_eq!(reached, Reached::No);
-        assert_eq!(server.connections(), 0, "{answer:?}");
-    };
-    check(&["127.0.0.1"], "127.0.0.1", Rule::Loopback).await;
-    check(&["::ffff:127.0.0.1"], "::ffff:127.0.0.1", Rule::Translated).await;
-    check(&["0.0.0.0"], "0.0.0.0", Rule::Unspecified).await;
-    // The good one is not dialled either.
-    check(&["8.8.8.8", "127.0.0.1"], "127.0.0.1", Rule::Loopback).await;
-    check(&["127.0.0.1", "8.8.8.8"], "127.0.0.1", Rule::Loopback).await;
-}
-
-#[tokio::test]
-async fn an_answer_is_vetted_each_time_and_dialled_as_it_was_vetted() {
-    use reqwest::dns::Resolve;
-    let resolver = Prepared::new(&[&["8.8.8.8", "8.8.4.4"], &["127.0.0.1"]]);
-    let guarded = resolver::Guarded(resolver.clone());
-    let found = guarded.resolve("name.test".parse().unwrap()).await.unwrap();
-    assert_eq!(resolver.asked.load(Ordering::SeqCst), 1);
-    let expected = ["8.8.8.8:0", "8.8.4.4:0"].map(|text| text.parse().unwrap());
-    assert_eq!(found.collect::<Vec<SocketAddr>>(), expected);
-    let refused = guarded.resolve("name.test".parse().unwrap()).await.err().unwrap();
-    assert!(matches!(refused.downcast_ref(), Some(Refusal::Address { rule: Rule::Loopback, .. })));
-}
-
-#[tokio::test]
-async fn what_is_no_name_is_not_even_looked_up() {
-    let server = Server::answering(echo);
-    let port = server.address.port();
-    let resolver = Prepared::new(&[]);
-    let network = Network::new(Options { resolver: resolver.clone(), ..server.options() }).unwrap();
-    for host in
-        ["127.0.0.1", "2130706433", "0177.1", "0x7f.1", "127.1", "[::1]", "[::ffff:7f00:1]", "service.test."]
-    {
-        let (reached, kind) = failure(&network, get(&format!("https://{host}:{port}/"))).await;
-        assert!(matches!(kind, SendErrorKind::Refused(_)), "{host}: {kind:?}");
-        assert_eq!(reached, Reached::No);
-    }
-    let (reached, kind) = failure(&network, get(&format!("http://{NAME}/"))).await;
-    assert!(matches!(kind, SendErrorKind::Refused(Refusal::NotHttps)), "{kind:?}");
-    assert_eq!(reached, Reached::No);
-    assert_eq!((server.connections(), resolver.asked.load(Ordering::SeqCst)), (0, 0));
-
-    let (reached, kind) = failure(&network, get("https://unknown.test/")).await;
-    assert!(matches!(kind, SendErrorKind::Resolve(_)), "{kind:?}");
-    assert_eq!(reached, Reached::No);
-}
-
-#[tokio::test]
-async fn a_pair_exempts_itself_and_nothing_else() {
-    let server = Server::answering(echo);
-    let port = server.address.port();
-    let pairs = [format!("{NAME}:443:{}", server.address), format!("{NAME}:8443:{}", server.address)];
-    let options = Options {
-        connect_to: pairs.iter().map(|pair| pair.parse().unwrap()).collect(),
-        resolver: Prepared::new(&[&["127.0.0.1"]]),
-        ..server.options()
-    };
-    let network = Network::new(options).unwrap();
-    let check = async |url: String, host: &str| {
-        let request = Outgoing { version: HttpVersion::Http1, ..get(&url) };
-        let text = network.send(request).await.unwrap().read(1000).await.unwrap();
-        let text = String::from_utf8(text.to_vec()).unwrap();
-        assert!(text.ends_with(&format!("host={host}")), "{text}");
-    };
-    check(format!("https://{NAME}/"), NAME).await;
-    check(format!("https://{NAME}:8443/"), &format!("{NAME}:8443")).await;
-    let connections = server.connections();
-    let (reached, kind) = failure(&network, get(&format!("https://{NAME}:{port}/"))).await;
-    assert!(matches!(kind, SendErrorKind::Refused(Refusal::Address { .. })), "{kind:?}");
-    assert_eq!((reached, server.connections()), (Reached::No, connections));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::{SendErrorKind, Timeouts};
@@ -31,7 +32,11 @@ enum Phase {
 
 /// One request under way.
 #[derive(Debug)]
-pub(super) struct Watch(Mutex<Progress>);
+pub(super) struct Watch {
+    progress: Mutex<Progress>,
+    /// Each phase has its own patience, and the next one's may be shorter.
+    next_phase: Notify,
+}
 
 #[derive(Debug)]
 struct Progress {
@@ -44,7 +49,8 @@ struct Progress {
 impl Watch {
     pub(super) fn new() -> Arc<Self> {
         let (phase, since) = (Phase::Connecting, Instant::now());
-        Arc::new(Self(Mutex::new(Progress { phase, since, failure: None })))
+        let progress = Mutex::new(Progress { phase, since, failure: None });
+        Arc::new(Self { progress, next_phase: Notify::new() })
     }
 
     /// May anybody have received any of it?
@@ -73,7 +79,10 @@ impl Watch {
             if Instant::now() >= deadline {
                 return expired;
             }
-            sleep_until(deadline).await;
+            tokio::select! {
+                () = sleep_until(deadline) => {}
+                () = self.next_phase.notified() => {}
+            }
         }
     }
 
@@ -86,9 +95,13 @@ impl Watch {
 
     /// The connection takes the head, or another block.
     fn moved(&self, left: u64) {
+        let phase = if left == 0 { Phase::Sent } else { Phase::Sending };
         let mut progress = self.progress();
-        progress.phase = if left == 0 { Phase::Sent } else { Phase::Sending };
         progress.since = Instant::now();
+        if progress.phase != phase {
+            progress.phase = phase;
+            self.next_phase.notify_one();
+        }
     }
 
     fn failed(&self, error: content::Error) {
@@ -96,7 +109,7 @@ impl Watch {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -109,14 +109,9 @@ impl Artefacts {
     /// Why the component must be compiled (again).
     pub fn load(&self, key: &ArtefactKey<'_>) -> Result<Artefact, Unusable> {
         let loaded = self.read(key);
-        match &loaded {
-            Ok(_) | Err(Unusable::Absent) => {}
-            Err(reason) => {
-                tracing::warn!(component = ?key.component, %reason, "compiling again");
-                if let Err(error) = self.home.artefacts().remove(key.component.as_str()) {
-                    tracing::warn!(%error, "the artefact stays; it is not used");
-                }
-            }
+        let is_there = !matches!(loaded, Ok(_) | Err(Unusable::Absent));
+        if is_there && let Err(error) = self.home.artefacts().remove(key.component.as_str()) {
+            tracing::warn!(%error, "an artefact that is not used stays");
         }
         loaded
     }

@@ -223,7 +223,10 @@ impl Target {
 
     /// See that everything that was written is on disk.
     pub(super) fn sync(&self) -> Result<(), Error> {
-        rustix::fs::syncfs(&self.folder).map_err(|problem| Error::local("write", &self.path, problem.into()))
+        // The handle that files are opened through stands for a place only; syncing needs an open folder.
+        let opened = std::fs::File::open(&self.path);
+        let synced = opened.and_then(|folder| rustix::fs::syncfs(folder).map_err(io::Error::from));
+        synced.map_err(|problem| Error::local("write", &self.path, problem))
     }
 }
 

@@ -62,7 +62,18 @@ pub async fn upload(
 #[derive(Debug)]
 enum Job {
     Folder { from: PathBuf, path: RelativePath, stored: Stored },
+    /// A folder with nothing in it; every other is made by what is put into it.
+    EmptyFolder { path: RelativePath },
     File { from: PathBuf, path: RelativePath, facts: FileFacts, stored: Option<Entry> },
+}
+
+/// What is in a folder.
+#[derive(Debug)]
+enum Contents {
+    /// This is to be done.
+    Jobs(Vec<Job>),
+    /// Nothing, and it is not there yet.
+    Nothing,
 }
 
 /// Is a folder at the service?
@@ -137,10 +148,17 @@ impl Up<'_> {
     async fn job(&self, job: Job, work: &Work<Job>) -> Result<(), Error> {
         match job {
             Job::Folder { from, path, stored } => match self.folder(&from, &path, stored).await {
-                Ok(jobs) => work.add(jobs),
+                Ok(Contents::Jobs(jobs)) => work.add(jobs),
+                // Last, when the folders on the way are there.
+                Ok(Contents::Nothing) => work.add_last(Job::EmptyFolder { path }),
                 Err(error) if path.is_root() => return Err(error),
                 Err(error) => self.failed(&path, &error),
             },
+            Job::EmptyFolder { path } => {
+                if let Err(error) = self.make_folder(&path).await {
+                    self.failed(&path, &error);
+                }
+            }
             Job::File { from, path, facts, stored } => {
                 if let Err(error) = self.file(&from, &path, facts, stored).await {
                     self.failed(&path, &error);
@@ -156,7 +174,7 @@ impl Up<'_> {
     }
 
     /// What is to be done about what is in a folder.
-    async fn folder(&self, from: &Path, path: &RelativePath, stored: Stored) -> Result<Vec<Job>, Error> {
+    async fn folder(&self, from: &Path, path: &RelativePath, stored: Stored) -> Result<Contents, Error> {
         let (folder, copy_links) = (from.to_owned(), self.options.copy_links);
         let reading = tokio::task::spawn_blocking(move || local::read_folder(&folder, copy_links));
         let found = reading.await.map_err(|problem| Error::local("read", from, problem.into()))??;
@@ -165,8 +183,8 @@ impl Up<'_> {
             Stored::Yes | Stored::Unknown => self.listing(path).await?,
         };
         let is_there = there.is_some();
-        if !is_there && (found.is_empty() || path.is_root()) {
-            self.make_folder(path).await?;
+        if !is_there && found.is_empty() {
+            return Ok(Contents::Nothing);
         }
         let mut jobs = Vec::new();
         for one in found {
@@ -177,7 +195,7 @@ impl Up<'_> {
         }
         // The last added is taken first.
         jobs.reverse();
-        Ok(jobs)
+        Ok(Contents::Jobs(jobs))
     }
 
     fn plan(

@@ -5,6 +5,7 @@
 //! many workers take jobs as the destination has threads; the walk ends when nobody has one and none
 //! is left.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,7 +19,7 @@ pub(super) struct Work<J> {
 }
 
 struct State<J> {
-    waiting: Vec<J>,
+    waiting: VecDeque<J>,
     /// Jobs that were taken and not yet finished: they may still add some.
     taken: usize,
 }
@@ -26,12 +27,18 @@ struct State<J> {
 impl<J> Work<J> {
     /// Begin with one job.
     pub(super) fn new(first: J) -> Self {
-        Self { state: Mutex::new(State { waiting: vec![first], taken: 0 }), changed: Notify::new() }
+        Self { state: Mutex::new(State { waiting: VecDeque::from([first]), taken: 0 }), changed: Notify::new() }
     }
 
     /// Add jobs; the last is taken first.
     pub(super) fn add(&self, jobs: impl IntoIterator<Item = J>) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).waiting.extend(jobs);
+        self.changed.notify_waiters();
+    }
+
+    /// Add a job for when nothing else waits.
+    pub(super) fn add_last(&self, job: J) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).waiting.push_front(job);
         self.changed.notify_waiters();
     }
 
@@ -54,7 +61,7 @@ impl<J> Work<J> {
             changed.as_mut().enable();
             {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(job) = state.waiting.pop() {
+                if let Some(job) = state.waiting.pop_back() {
                     state.taken = state.taken.saturating_add(1);
                     return Some(job);
                 }

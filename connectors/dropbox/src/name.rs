@@ -1,0 +1,96 @@
+//! Names that Dropbox cannot store, found before anything is sent.
+//!
+//! The rules are those of <https://help.dropbox.com/organize/file-names>.
+
+use wharf_connector::{Error, path};
+
+/// Names that its desktop client ignores and its API refuses, in lower case.
+const IGNORED: [&str; 5] = ["desktop.ini", "thumbs.db", ".ds_store", ".dropbox", ".dropbox.attr"];
+/// Longest name, in UTF-16 units.
+const NAME_LENGTH_MAX: usize = 255;
+
+/// Can there be a file or folder at this path?
+///
+/// # Errors
+/// [`Error::BadName`] with the rule that a name of it breaks.
+pub(crate) fn check(path: &str) -> Result<(), Error> {
+    for name in path::names(path) {
+        if let Some(rule) = broken_rule(name) {
+            return Err(Error::BadName(format!("`{}` {rule}", name.escape_debug())));
+        }
+    }
+    Ok(())
+}
+
+/// Can there be a file at this path? The backup directory itself is none.
+///
+/// # Errors
+/// As [`check`], and [`Error::WrongKind`].
+pub(crate) fn check_file(path: &str) -> Result<(), Error> {
+    check(path)?;
+    if path.is_empty() { Err(Error::WrongKind) } else { Ok(()) }
+}
+
+/// Can this path be spoken of? Older rules than today's may have let more names in than [`check`]
+/// does, but none that the host would not send.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub(crate) fn check_readable(path: &str) -> Result<(), Error> {
+    let readable = path::names(path).all(|name| !has_forbidden(name));
+    if readable { Ok(()) } else { Err(Error::NotFound) }
+}
+
+fn broken_rule(name: &str) -> Option<&'static str> {
+    if has_forbidden(name) {
+        Some("has a control character or \\")
+    } else if name.ends_with(' ') {
+        Some("ends with a space")
+    } else if IGNORED.contains(&name.to_ascii_lowercase().as_str()) {
+        Some("is a name that Dropbox ignores")
+    } else if name.encode_utf16().count() > NAME_LENGTH_MAX {
+        Some("is longer than 255 characters")
+    } else {
+        None
+    }
+}
+
+fn has_forbidden(name: &str) -> bool {
+    name.contains(|one: char| one.is_control() || one == '\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_refused(path: &str, rule: &str) {
+        let Err(Error::BadName(text)) = check(path) else { panic!("`{path}` was taken") };
+        assert!(text.contains(rule), "{text}");
+    }
+
+    #[test]
+    fn what_the_service_refuses_is_refused_first() {
+        for name in ["a\\b", "a\u{7f}", "a\u{0}", "a/Icon\r/b"] {
+            check_refused(name, "control");
+            assert_eq!(check_readable(name), Err(Error::NotFound));
+        }
+        check_refused("a ", "space");
+        check_refused("a /b", "space");
+        for name in ["Desktop.ini", "thumbs.db", ".DS_Store", ".dropbox", "a/.dropbox.attr"] {
+            check_refused(name, "ignores");
+            assert_eq!(check_readable(name), Ok(()));
+        }
+        check_refused(&"😀".repeat(128), "255");
+    }
+
+    #[test]
+    fn the_rest_is_sent() {
+        let long = "é".repeat(255);
+        for path in ["", "a", " a", "a./b", "con", "a:b", "*", "~$x", ".lock", &long] {
+            assert_eq!(check(path), Ok(()), "{path}");
+        }
+        assert_eq!(check_file("a"), Ok(()));
+        assert_eq!(check_file(""), Err(Error::WrongKind));
+    }
+}
