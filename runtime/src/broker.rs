@@ -93,8 +93,10 @@ pub type Arriving = Incoming;
 pub struct Settings {
     /// The destination's name.
     pub destination: Arc<str>,
-    /// Its connector: type and version, and the first digits of the component's digest.
+    /// Its connector: type and version.
     pub connector: Arc<str>,
+    /// The component's digest.
+    pub digest: Arc<str>,
     /// Options for the connector, as JSON.
     pub options: String,
     /// How often a failed request is sent again.
@@ -569,6 +571,7 @@ impl Call {
         let settings = &self.broker.settings;
         let destination = Arc::clone(&settings.destination);
         Record {
+            digest: Arc::clone(&settings.digest),
             operation_id: self.id,
             operation: self.operation.into(),
             route,

@@ -340,8 +340,8 @@ impl Host {
         );
         let settings = Settings {
             destination: name.as_str().into(),
-            connector: format!("{}@{} {}", installed.r#type, installed.version, installed.digest.short())
-                .into(),
+            connector: format!("{}@{}", installed.r#type, installed.version).into(),
+            digest: installed.digest.short().into(),
             options: serde_json::Value::Object(options).to_string(),
             retries: destination.retries.into(),
             elapsed_max: ELAPSED_MAX,

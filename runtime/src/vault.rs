@@ -2,14 +2,15 @@
 //!
 //! One random key lies in the home; every use has keys of its own, derived from it, so that nothing
 //! sealed for one purpose opens for another. Sealing is XChaCha20-Poly1305 with random nonces (192
-//! bits: no counter to keep across processes), recognising is HMAC-SHA256 over parts with their
+//! bits: no counter to keep across processes; `hchacha` turns the first 128 of them and the key into a
+//! key for this one seal, and `ring` does the sealing), recognising is HMAC-SHA256 over parts with their
 //! lengths. The keys are derived once, when the vault is opened: a listing seals thousands of handles.
 
 use std::fmt;
 
-use chacha20poly1305::{AeadInPlace, KeyInit, XChaCha20Poly1305, XNonce};
+use chacha20::{cipher::consts::U10, hchacha};
 use ring::{
-    hkdf, hmac,
+    aead, hkdf, hmac,
     rand::{SecureRandom, SystemRandom},
 };
 use zeroize::Zeroizing;
@@ -92,7 +93,7 @@ pub struct Vault {
 
 #[derive(Clone)]
 struct Keys {
-    cipher: XChaCha20Poly1305,
+    seal: Zeroizing<[u8; KEY_BYTES]>,
     mac: hmac::Key,
 }
 
@@ -148,11 +149,11 @@ impl Vault {
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plaintext);
         let body = sealed.get_mut(1 + NONCE_BYTES..).ok_or(Error::Sealing)?;
-        let cipher = &self.keys(purpose).cipher;
-        let tag = cipher
-            .encrypt_in_place_detached(XNonce::from_slice(&nonce), associated, body)
+        let (key, nonce) = self.keys(purpose).once(&nonce).ok_or(Error::Sealing)?;
+        let tag = key
+            .seal_in_place_separate_tag(nonce, aead::Aad::from(associated), body)
             .map_err(|_| Error::Sealing)?;
-        sealed.extend_from_slice(&tag);
+        sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }
 
@@ -168,14 +169,15 @@ impl Vault {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let rest = sealed.strip_prefix(&[FORMAT]).ok_or(Error::NotOurs)?;
         let (nonce, rest) = rest.split_at_checked(NONCE_BYTES).ok_or(Error::NotOurs)?;
-        let end = rest.len().checked_sub(TAG_BYTES).ok_or(Error::NotOurs)?;
-        let (body, tag) = rest.split_at_checked(end).ok_or(Error::NotOurs)?;
-        let mut plaintext = Zeroizing::new(body.to_vec());
-        self.keys(purpose)
-            .cipher
-            .decrypt_in_place_detached(XNonce::from_slice(nonce), associated, &mut plaintext, tag.into())
-            .map_err(|_| Error::NotOurs)?;
-        Ok(plaintext)
+        let nonce = nonce.try_into().map_err(|_| Error::NotOurs)?;
+        let (key, nonce) = self.keys(purpose).once(nonce).ok_or(Error::NotOurs)?;
+        let mut opened = Zeroizing::new(rest.to_vec());
+        let length = key
+            .open_in_place(nonce, aead::Aad::from(associated), &mut opened)
+            .map_err(|_| Error::NotOurs)?
+            .len();
+        opened.truncate(length);
+        Ok(opened)
     }
 
     /// A keyed mac over `parts`, each with its length, so that no two lists of parts look alike.
@@ -228,9 +230,18 @@ impl Keys {
                 .map_err(|_| Error::Sealing)?;
             Ok::<_, Error>(key)
         };
-        let cipher = XChaCha20Poly1305::new(chacha20poly1305::Key::from_slice(key(b"/seal")?.as_ref()));
         let mac = hmac::Key::new(hmac::HMAC_SHA256, key(b"/mac")?.as_ref());
-        Ok(Self { cipher, mac })
+        Ok(Self { seal: key(b"/seal")?, mac })
+    }
+
+    /// The key and the nonce of one seal (draft-irtf-cfrg-xchacha-03, section 2.3).
+    fn once(&self, nonce: &[u8; NONCE_BYTES]) -> Option<(aead::LessSafeKey, aead::Nonce)> {
+        let (input, rest) = nonce.split_first_chunk::<16>()?;
+        let key = Zeroizing::new(<[u8; KEY_BYTES]>::from(hchacha::<U10>(&(*self.seal).into(), input.into())));
+        let key = aead::UnboundKey::new(&aead::CHACHA20_POLY1305, &*key).ok()?;
+        let mut nonce = [0; aead::NONCE_LEN];
+        nonce.get_mut(4..)?.copy_from_slice(rest);
+        Some((aead::LessSafeKey::new(key), aead::Nonce::assume_unique_for_key(nonce)))
     }
 }
 

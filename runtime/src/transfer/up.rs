@@ -61,10 +61,21 @@ pub async fn upload(
 
 #[derive(Debug)]
 enum Job {
-    Folder { from: PathBuf, path: RelativePath, stored: Stored },
+    Folder {
+        from: PathBuf,
+        path: RelativePath,
+        stored: Stored,
+    },
     /// A folder with nothing in it; every other is made by what is put into it.
-    EmptyFolder { path: RelativePath },
-    File { from: PathBuf, path: RelativePath, facts: FileFacts, stored: Option<Entry> },
+    EmptyFolder {
+        path: RelativePath,
+    },
+    File {
+        from: PathBuf,
+        path: RelativePath,
+        facts: FileFacts,
+        stored: Option<Entry>,
+    },
 }
 
 /// What is in a folder.

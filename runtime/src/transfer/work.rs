@@ -27,7 +27,10 @@ struct State<J> {
 impl<J> Work<J> {
     /// Begin with one job.
     pub(super) fn new(first: J) -> Self {
-        Self { state: Mutex::new(State { waiting: VecDeque::from([first]), taken: 0 }), changed: Notify::new() }
+        Self {
+            state: Mutex::new(State { waiting: VecDeque::from([first]), taken: 0 }),
+            changed: Notify::new(),
+        }
     }
 
     /// Add jobs; the last is taken first.

@@ -26,8 +26,7 @@ impl Clock {
 
     /// Moves the emulated time forward.
     pub fn advance(&self, by: Duration) {
-        self.ahead_ms
-            .fetch_add(number::millis(by), Ordering::SeqCst);
+        self.ahead_ms.fetch_add(number::millis(by), Ordering::SeqCst);
     }
 
     /// How far the emulated time is ahead of the machine's.

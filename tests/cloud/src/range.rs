@@ -24,15 +24,10 @@ pub(crate) fn wanted(header: Option<&str>, size: u64) -> Wanted {
     };
     match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
         (Ok(start), Ok(end)) if start <= end => part(start, end, size),
-        (Ok(start), Err(_)) if last.trim().is_empty() => {
-            part(start, size.saturating_sub(1).max(start), size)
-        }
+        (Ok(start), Err(_)) if last.trim().is_empty() => part(start, size.saturating_sub(1).max(start), size),
         (Err(_), Ok(suffix)) if first.trim().is_empty() && suffix > 0 && size > 0 => {
             let length = suffix.min(size);
-            Wanted::Part {
-                start: size - length,
-                length,
-            }
+            Wanted::Part { start: size - length, length }
         }
         (Err(_), Ok(_)) if first.trim().is_empty() => Wanted::Unsatisfiable,
         _ => Wanted::Whole,
@@ -44,10 +39,7 @@ fn part(start: u64, end: u64, size: u64) -> Wanted {
         return Wanted::Unsatisfiable;
     }
     let end = end.min(size - 1);
-    Wanted::Part {
-        start,
-        length: end - start + 1,
-    }
+    Wanted::Part { start, length: end - start + 1 }
 }
 
 /// A `Content-Range: bytes a-b/total` of an upload part; `end` is inclusive.
@@ -114,14 +106,8 @@ mod tests {
         let sent = Sent::parse("bytes 0-25/128").unwrap();
         assert_eq!((sent.length(), sent.is_last()), (26, false));
         assert!(Sent::parse("bytes 101-127/128").unwrap().is_last());
-        for bad in [
-            "bytes 0-25/*",
-            "bytes */128",
-            "bytes 9-8/10",
-            "bytes 0-10/10",
-            "bytes 0--1/0",
-            "0-1/2x",
-        ] {
+        for bad in ["bytes 0-25/*", "bytes */128", "bytes 9-8/10", "bytes 0-10/10", "bytes 0--1/0", "0-1/2x"]
+        {
             assert_eq!(Sent::parse(bad), None, "{bad}");
         }
     }

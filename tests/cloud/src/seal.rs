@@ -21,9 +21,7 @@ pub(crate) struct Seal {
 impl Seal {
     pub(crate) fn new() -> Self {
         let bytes: [u8; 32] = rand::random();
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
-        }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes) }
     }
 
     /// Seals a value for one purpose; a string sealed for another is refused.
@@ -63,14 +61,7 @@ pub(crate) fn random(length: usize) -> String {
 /// A random identifier in the form of a GUID, as request ids are.
 pub(crate) fn guid() -> String {
     let text = hex::encode(rand::random::<[u8; 16]>());
-    format!(
-        "{}-{}-{}-{}-{}",
-        &text[..8],
-        &text[8..12],
-        &text[12..16],
-        &text[16..20],
-        &text[20..]
-    )
+    format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
 }
 
 #[cfg(test)]

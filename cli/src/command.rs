@@ -1,0 +1,127 @@
+//! What each command does. This file chooses; there is one file for each group of commands.
+
+mod account;
+mod audit;
+mod browse;
+mod change;
+mod completion;
+mod connector;
+mod copy;
+mod destination;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+
+use wharf_runtime::attached::Attached;
+use wharf_runtime::home::{Home, Name};
+use wharf_runtime::host::Host;
+use wharf_runtime::network;
+
+use crate::args::{Arguments, Command, Global};
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::report::Failure;
+
+/// Threads of a process that moves bytes: hashing and sending side by side, even on one core.
+const TRANSFER_THREADS_MIN: usize = 2;
+/// More would wait for the same disk and the same line.
+const TRANSFER_THREADS_MAX: usize = 8;
+
+/// What every command has at hand.
+#[derive(Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    /// The options of every command.
+    pub(crate) global: &'a Global,
+    /// Where it prints.
+    pub(crate) output: &'a Output,
+}
+
+/// Do what the command line says.
+pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let desk = Desk { global: &arguments.global, output };
+    match &arguments.command {
+        Command::Connector(command) => connector::run(desk, command),
+        Command::Account(command) => account::run(desk, command),
+        Command::Destination(command) => destination::run(desk, command),
+        Command::Copy(copy) => copy::run(desk, copy),
+        Command::Ls(list) => waiting(Box::pin(browse::list(desk, list))),
+        Command::Stat { place } => waiting(Box::pin(browse::stat(desk, place))),
+        Command::Mkdir { place } => waiting(Box::pin(change::make_folder(desk, place))),
+        Command::Rm(remove) => waiting(Box::pin(change::remove(desk, remove))),
+        Command::Audit { destination, summary: true, limit: _ } => audit::summary(desk, destination),
+        Command::Audit { destination, summary: false, limit } => audit::list(desk, destination, *limit),
+        Command::Completion { shell } => completion::print(desk, *shell),
+    }
+}
+
+impl Desk<'_> {
+    /// Everything that Wharf knows, in the home that must be there.
+    fn host(self) -> Result<Host, Failure> {
+        Home::open_existing(&self.home_path()?)?;
+        self.host_or_new()
+    }
+
+    /// Everything that Wharf knows; a home is made where there is none.
+    fn host_or_new(self) -> Result<Host, Failure> {
+        let options = network::Options {
+            connect_to: self.global.connect_to.clone(),
+            ca_certificates: self.global.ca_cert.clone(),
+            ..network::Options::default()
+        };
+        Ok(Host::open(&self.home_path()?, options)?)
+    }
+
+    fn home_path(self) -> Result<PathBuf, Failure> {
+        self.global.home().ok_or_else(|| {
+            Failure::new(Exit::Usage, "neither HOME nor XDG_DATA_HOME says where data lies")
+                .with_hint("name the home with `--home` or `WHARF_HOME`")
+        })
+    }
+}
+
+/// The end of work at a destination: its records are on disk before anything is said to be done.
+/// Where an account must sign in again, the remedy names it: what failed only knows the destination.
+async fn recorded<T>(host: &Host, attached: &Attached, done: Result<T, Failure>) -> Result<T, Failure> {
+    let flushed = attached.flush().await;
+    let done = done.map_err(|failure| match (failure.exit(), account_of(host, attached)) {
+        (Exit::SignIn, Some(account)) => {
+            failure.with_hint(format!("run `wharf account authorize {account} --token-file FILE`"))
+        }
+        _ => failure,
+    })?;
+    flushed?;
+    Ok(done)
+}
+
+fn account_of(host: &Host, attached: &Attached) -> Option<Name> {
+    host.destinations().load(attached.name()).ok()?.account
+}
+
+/// Run what mostly waits for a service, on this thread.
+fn waiting<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    finish(tokio::runtime::Builder::new_current_thread(), work)
+}
+
+/// Run what moves bytes, on several threads.
+fn moving<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let cores = std::thread::available_parallelism().map_or(TRANSFER_THREADS_MIN, usize::from);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(cores.clamp(TRANSFER_THREADS_MIN, TRANSFER_THREADS_MAX));
+    finish(builder, work)
+}
+
+fn finish<T>(
+    mut builder: tokio::runtime::Builder,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = builder.enable_all().build().map_err(no_runtime)?;
+    let done = runtime.block_on(work);
+    // Whoever interrupts twice does not wait for a disk that hangs.
+    runtime.shutdown_background();
+    done
+}
+
+fn no_runtime(problem: io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("this machine gives no threads to work with: {problem}"))
+}

@@ -1,0 +1,145 @@
+//! `wharf copy`.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use wharf_runtime::attached::Attached;
+use wharf_runtime::transfer::{self, Options, Summary};
+
+use super::{Desk, moving, recorded};
+use crate::args::Copy;
+use crate::exit::Exit;
+use crate::filter::Filter;
+use crate::location::{Location, Remote};
+use crate::output::harmless;
+use crate::progress::Progress;
+use crate::report::Failure;
+
+/// Copy what the command line says, or say why the two sides make no copy.
+pub(super) fn run(desk: Desk<'_>, copy: &Copy) -> Result<(), Failure> {
+    let direction = match (&copy.source, &copy.target) {
+        (Location::Local(source), Location::Remote(target)) => Direction::Up { source, target },
+        (Location::Remote(source), Location::Local(target)) => Direction::Down { source, target },
+        (Location::Local(source), Location::Local(target)) => {
+            let message =
+                format!("neither `{}` nor `{}` is at a destination", source.display(), target.display());
+            return Err(Failure::new(Exit::Usage, message)
+                .with_hint("write one of them as NAME:path; between local folders use `cp -a`"));
+        }
+        (Location::Remote(source), Location::Remote(target)) => {
+            let message =
+                format!("`{source}` and `{target}` are both at destinations, which cannot be copied yet");
+            return Err(Failure::new(Exit::Usage, message).with_hint(format!(
+                "copy to a local folder and on from there: `wharf copy {source} ./folder`, then `wharf copy ./folder {target}`"
+            )));
+        }
+    };
+    moving(Box::pin(direction.run(desk, copy)))
+}
+
+/// Which side is where.
+#[derive(Clone, Copy)]
+enum Direction<'a> {
+    Up { source: &'a Path, target: &'a Remote },
+    Down { source: &'a Remote, target: &'a Path },
+}
+
+impl Direction<'_> {
+    const fn remote(&self) -> &Remote {
+        match self {
+            Self::Up { target, .. } => target,
+            Self::Down { source, .. } => source,
+        }
+    }
+
+    /// The target, for messages.
+    fn place(&self) -> String {
+        match self {
+            Self::Up { target, .. } => harmless(&target.to_string()),
+            Self::Down { target, .. } => harmless(&target.to_string_lossy()),
+        }
+    }
+
+    async fn run(self, desk: Desk<'_>, copy: &Copy) -> Result<(), Failure> {
+        let options = options(copy)?;
+        let mut interrupts = Interrupts::new().map_err(|problem| {
+            Failure::new(Exit::Failed, format!("signals cannot be listened to: {problem}"))
+        })?;
+        let host = desk.host()?;
+        let attached = host.attach(&self.remote().destination).await?;
+        let installed =
+            host.registry().get(&host.destinations().load(&self.remote().destination)?.connector)?;
+        desk.output.detail(format_args!(
+            "using connector `{}@{}` ({})",
+            installed.id,
+            installed.version,
+            super::connector::signature(&installed)
+        ));
+        let progress = Progress::new(desk.output, copy.dry_run);
+        let outcome = tokio::select! {
+            biased;
+            () = interrupts.next() => None,
+            outcome = Box::pin(self.copy(&attached, &options, &progress)) => Some(outcome),
+        };
+        let verdict = match outcome {
+            Some(Ok(summary)) => progress.finish(&summary, &self.place()),
+            Some(Err(error)) => Err(progress.failed(error)),
+            None => Err(progress.interrupted()),
+        };
+        // A second interrupt does not wait for the disk.
+        tokio::select! {
+            biased;
+            () = interrupts.next() => Err(Failure::reported(Exit::Interrupted)),
+            verdict = recorded(&host, &attached, verdict) => verdict,
+        }
+    }
+
+    async fn copy(
+        self,
+        attached: &Attached,
+        options: &Options,
+        progress: &Progress<'_>,
+    ) -> Result<Summary, transfer::Error> {
+        match self {
+            Self::Up { source, target } => {
+                transfer::upload(attached, source, &target.path, options, progress).await
+            }
+            Self::Down { source, target } => {
+                transfer::download(attached, &source.path, target, options, progress).await
+            }
+        }
+    }
+}
+
+fn options(copy: &Copy) -> Result<Options, Failure> {
+    let filter = Filter::new(&copy.include, &copy.exclude)
+        .map_err(|problem| Failure::new(Exit::Usage, format!("the patterns are too large: {problem}")))?;
+    Ok(Options {
+        dry_run: copy.dry_run,
+        checksum: copy.checksum,
+        copy_links: copy.copy_links,
+        keep_times: copy.times,
+        filter: filter.map(|filter| -> transfer::Filter { Arc::new(move |path| filter.takes(path)) }),
+    })
+}
+
+/// Somebody wants it to stop: Ctrl-C, or a service manager.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

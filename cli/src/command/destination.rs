@@ -1,0 +1,213 @@
+//! `wharf destination …`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use wharf_runtime::destination::{self, Destination as Configured, Setting};
+use wharf_runtime::home::Name;
+use wharf_runtime::host::{self, Host};
+use wharf_runtime::manifest::{Access, Manifest, OptionKind, Route};
+use wharf_runtime::network;
+use wharf_runtime::registry::Installed;
+
+use super::{Desk, connector::signature};
+use crate::args::{Destination, DestinationCreate, HttpVersion, OptionSetting};
+use crate::ask::{self, Unattended};
+use crate::exit::Exit;
+use crate::output::Tone;
+use crate::report::Failure;
+use crate::sentence::{self, Detail};
+
+mod show;
+
+/// Do what the command line says about destinations.
+pub(super) fn run(desk: Desk<'_>, command: &Destination) -> Result<(), Failure> {
+    match command {
+        Destination::Create(create) => self::create(desk, create),
+        Destination::List => show::list(desk),
+        Destination::Show { name } => show::one(desk, name),
+        Destination::Delete { name } => delete(desk, name),
+    }
+}
+
+fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
+    let host = desk.host()?;
+    if host.destinations().exists(&create.name) {
+        let name = &create.name;
+        return Err(Failure::from(destination::Error::Exists(name.clone())).with_hint(format!(
+            "choose another name; `wharf destination show {name}` shows what that one is"
+        )));
+    }
+    let (installed, manifest) = host.manifest(&create.connector)?;
+    check_account(&host, create, &manifest)?;
+    let options = options(create, &manifest)?;
+    let routes = routes(create, &manifest)?;
+    ask_for(desk, create, &installed, &manifest, &routes)?;
+    let configured = Configured {
+        account: create.account.clone(),
+        owner: create.owner.clone(),
+        read_only: create.read_only,
+        threads: create.threads,
+        retries: create.retries,
+        http_version: match create.http_version {
+            HttpVersion::Default => network::HttpVersion::Default,
+            HttpVersion::Http1 => network::HttpVersion::Http1,
+            HttpVersion::Http2 => network::HttpVersion::Http2,
+        },
+        disk_limit: create.disk_limit,
+        hidden: create.hidden,
+        options,
+        grants: routes.iter().map(|route| route.name.clone()).collect(),
+        ..Configured::new(create.name.clone(), create.connector.clone(), create.backup_directory.clone())
+    };
+    host.destinations().create(&configured)?;
+    if desk.output.is_json() {
+        desk.output.json(&show::json(&configured, Some(&installed)))?;
+    }
+    let name = &create.name;
+    desk.output.note(format_args!("created destination `{name}`; try `wharf ls {name}:`"));
+    Ok(())
+}
+
+/// A connector that signs in needs an account of its own type, and the others need none.
+fn check_account(host: &Host, create: &DestinationCreate, manifest: &Manifest) -> Result<(), Failure> {
+    let (destination, needed) = (create.name.clone(), manifest.kind.clone());
+    match (&create.account, &manifest.oauth) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => {
+            let hint = format!("add `--account NAME`; `wharf account list` has those of type `{needed}`");
+            Err(Failure::from(host::Error::NoAccount { destination, needed }).with_hint(hint))
+        }
+        (Some(account), None) => {
+            let message =
+                format!("connector `{}` needs no account, but `{account}` is named", manifest.label());
+            Err(Failure::new(Exit::Usage, message).with_hint("leave out `--account`"))
+        }
+        (Some(account), Some(_)) => {
+            if !host.accounts().exists(account) {
+                let (name, account) = (destination, account.clone());
+                let hint =
+                    format!("run `wharf account add {account} --type {needed} --token-file FILE` first");
+                return Err(Failure::from(destination::Error::NoAccount { name, account }).with_hint(hint));
+            }
+            let given = host.accounts().connector_type(account)?;
+            if given == needed {
+                return Ok(());
+            }
+            let account = account.clone();
+            Err(host::Error::AccountType { destination, account, needed, given }.into())
+        }
+    }
+}
+
+/// The options as the manifest wants them.
+fn options(create: &DestinationCreate, manifest: &Manifest) -> Result<BTreeMap<String, Setting>, Failure> {
+    let mut options = BTreeMap::new();
+    let mut checked = Map::new();
+    for OptionSetting { key, value } in &create.options {
+        let kind = manifest.options.properties.get(key).map(|option| option.kind);
+        let setting = setting(kind, value);
+        checked.insert(key.clone(), to_json(&setting));
+        if options.insert(key.clone(), setting).is_some() {
+            return Err(Failure::new(Exit::Usage, format!("the option `{key}` is set twice")));
+        }
+    }
+    let hint = format!("run `wharf connector show {}` to see its options", manifest.kind);
+    manifest.options.validate(&checked).map_err(|problem| {
+        let message = format!("destination `{}`: {problem}", create.name);
+        Failure::new(Exit::Usage, message).with_hint(hint)
+    })?;
+    Ok(options)
+}
+
+/// What was typed, as the kind of value that the option has. What does not fit stays text, and the
+/// manifest says what is wrong with it.
+fn setting(kind: Option<OptionKind>, value: &str) -> Setting {
+    let text = || Setting::Text(value.to_owned());
+    match kind {
+        Some(OptionKind::Integer) => value.parse().map_or_else(|_| text(), Setting::Number),
+        Some(OptionKind::Boolean) => value.parse().map_or_else(|_| text(), Setting::Flag),
+        Some(OptionKind::String) | None => text(),
+    }
+}
+
+fn to_json(setting: &Setting) -> Value {
+    match setting {
+        Setting::Flag(flag) => (*flag).into(),
+        Setting::Number(number) => (*number).into(),
+        Setting::Text(text) => text.clone().into(),
+    }
+}
+
+/// The routes to grant: those named, or all; of a read-only destination never one that writes.
+fn routes<'a>(create: &DestinationCreate, manifest: &'a Manifest) -> Result<Vec<&'a Route>, Failure> {
+    if create.grants.is_empty() {
+        let fits = |route: &&Route| !create.read_only || route.access == Access::Read;
+        return Ok(manifest.routes.iter().filter(fits).collect());
+    }
+    let mut routes: Vec<&Route> = Vec::new();
+    for name in &create.grants {
+        let Some(route) = manifest.route(name) else {
+            let message = format!("connector `{}` has no route `{name}`", manifest.label());
+            return Err(Failure::new(Exit::Usage, message)
+                .with_hint(format!("run `wharf connector show {}` to see its routes", manifest.kind)));
+        };
+        if create.read_only && route.access == Access::Write {
+            let message =
+                format!("the route `{name}` writes, and destination `{}` is read-only", create.name);
+            return Err(Failure::new(Exit::Usage, message)
+                .with_hint(format!("leave out `--grant {name}`, or `--read-only`")));
+        }
+        if !routes.iter().any(|other| other.name == *name) {
+            routes.push(route);
+        }
+    }
+    Ok(routes)
+}
+
+/// Show what is about to be granted, and have somebody agree.
+fn ask_for(
+    desk: Desk<'_>,
+    create: &DestinationCreate,
+    installed: &Installed,
+    manifest: &Manifest,
+    routes: &[&Route],
+) -> Result<(), Failure> {
+    let output = desk.output;
+    let explain = |text: &dyn std::fmt::Display| ask::explain(output, desk.global.yes, text);
+    let (name, directory) = (&create.name, &create.backup_directory);
+    let label = output.paint_err(Tone::Strong, format_args!("{} ({})", manifest.name, manifest.label()));
+    let signature = match installed.signed_by {
+        Some(_) => format!("signed by {}", signature(installed)),
+        None => output.paint_err(Tone::Warning, "unsigned"),
+    };
+    explain(&format_args!("{label}, {signature}, will be allowed to do this for destination `{name}`"));
+    explain(&format_args!("with backup directory `{directory}`:"));
+    let warn = |text: &str| output.paint_err(Tone::Warning, text);
+    for line in sentence::lines(manifest, routes.iter().copied(), Detail::Host, warn) {
+        explain(&line);
+    }
+    let granted = |route: &&Route| routes.iter().any(|granted| granted.name == route.name);
+    let others: Vec<&str> =
+        manifest.routes.iter().filter(|route| !granted(route)).map(|route| &*route.name).collect();
+    if !others.is_empty() {
+        explain(&format_args!("Not granted: {}", others.join(", ")));
+    }
+    let question = format!("Grant this to destination `{name}`?");
+    ask::confirm(output, desk.global.yes, &question, Unattended::Stops)
+}
+
+fn delete(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
+    let host = desk.host()?;
+    // One whose file is broken can still be deleted.
+    let place = match host.destinations().load(name) {
+        Ok(configured) => format!("`{}`", configured.backup_directory),
+        Err(error @ destination::Error::NotFound(_)) => return Err(error.into()),
+        Err(_) => "its backup directory".to_owned(),
+    };
+    let question = format!("Delete the configuration of destination `{name}`?");
+    ask::confirm(desk.output, desk.global.yes, &question, Unattended::Goes)?;
+    host.destinations().delete(name)?;
+    desk.output.note(format_args!("deleted destination `{name}`; what is stored in {place} stays"));
+    Ok(())
+}

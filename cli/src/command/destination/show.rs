@@ -1,0 +1,264 @@
+//! `wharf destination list` and `show`.
+//!
+//! With `--json` a destination has the fields of JetBackup's Destination object, so that what reads
+//! the one reads the other; ours come after them.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use wharf_runtime::destination::{Destination as Configured, JobType};
+use wharf_runtime::home::Name;
+use wharf_runtime::host::Host;
+use wharf_runtime::manifest::{Access, Manifest};
+use wharf_runtime::network::HttpVersion;
+use wharf_runtime::registry::Installed;
+
+use super::{Desk, signature, to_json};
+use crate::output::{Output, Tone, harmless};
+use crate::report::Failure;
+use crate::sentence::{self, Detail, RouteJson};
+use crate::table::{Align, Table};
+
+/// List the destinations; one that is broken does not hide the others.
+pub(super) fn list(desk: Desk<'_>) -> Result<(), Failure> {
+    let host = desk.host()?;
+    let output = desk.output;
+    let mut broken = None;
+    let mut table = Table::new(&[
+        ("NAME", Align::Left),
+        ("TYPE", Align::Left),
+        ("ACCOUNT", Align::Left),
+        ("BACKUP DIRECTORY", Align::Left),
+        ("THREADS", Align::Right),
+        ("NOTES", Align::Left),
+    ]);
+    for configured in host.destinations().list()? {
+        match configured {
+            Ok(configured) => {
+                let installed = host.registry().get(&configured.connector).ok();
+                if output.is_json() {
+                    output.json(&json(&configured, installed.as_ref()))?;
+                } else {
+                    table.row(row(&configured, installed.as_ref()));
+                }
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                output.warning(failure.line());
+                broken.get_or_insert(failure.exit());
+            }
+        }
+    }
+    if table.is_empty() && !output.is_json() && broken.is_none() {
+        output.note("there are no destinations yet; see `wharf destination create --help`");
+    } else if !output.is_json() {
+        for line in table.lines() {
+            output.line(line)?;
+        }
+    }
+    broken.map_or(Ok(()), |exit| Err(Failure::reported(exit)))
+}
+
+fn row(configured: &Configured, installed: Option<&Installed>) -> Vec<String> {
+    vec![
+        configured.name.to_string(),
+        kind(configured, installed),
+        configured.account.as_ref().map(ToString::to_string).unwrap_or_default(),
+        harmless(configured.backup_directory.as_str()),
+        configured.threads.to_string(),
+        notes(configured, installed).join(", "),
+    ]
+}
+
+/// The connector's type, even where the operator named it by its id.
+fn kind(configured: &Configured, installed: Option<&Installed>) -> String {
+    installed.map_or_else(|| configured.connector.name.clone(), |installed| installed.r#type.clone())
+}
+
+/// What deserves a look.
+fn notes(configured: &Configured, installed: Option<&Installed>) -> Vec<&'static str> {
+    [
+        (installed.is_none(), "connector not installed"),
+        (installed.is_some_and(|installed| installed.unsigned), "unsigned connector"),
+        (installed.is_some_and(|installed| installed.disabled), "connector disabled"),
+        (configured.read_only, "read-only"),
+        (configured.disabled, "disabled"),
+        (configured.hidden, "hidden"),
+        (configured.dr, "dr"),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, note)| is_so.then_some(note))
+    .collect()
+}
+
+/// Show a destination and what is granted to it.
+pub(super) fn one(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
+    let host = desk.host()?;
+    let configured = host.destinations().load(name)?;
+    let known = known(&host, &configured);
+    let installed = known.as_ref().ok().map(|(installed, _)| installed);
+    let output = desk.output;
+    if output.is_json() {
+        let mut shown = json(&configured, installed);
+        if let Ok((_, manifest)) = &known {
+            shown.routes = Some(routes(&configured, manifest));
+        }
+        output.json(&shown)?;
+    } else {
+        facts(output, &configured, installed)?;
+        if let Ok((_, manifest)) = &known {
+            granted(output, &configured, manifest)?;
+        }
+    }
+    // What could not be told is an error, after everything that could.
+    known.map(|_| ())
+}
+
+fn known(host: &Host, configured: &Configured) -> Result<(Installed, Manifest), Failure> {
+    host.manifest(&configured.connector).map_err(|error| {
+        Failure::from(error).with_context(format!("destination `{}` cannot be used", configured.name))
+    })
+}
+
+fn facts(output: &Output, configured: &Configured, installed: Option<&Installed>) -> Result<(), Failure> {
+    let connector = match installed {
+        Some(installed) => format!("{}@{} ({})", installed.id, installed.version, signature(installed)),
+        None => format!("{} (not installed)", configured.connector),
+    };
+    let text = |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_owned());
+    let limit = match configured.disk_limit {
+        0 => "none".to_owned(),
+        percent => format!("{percent} %"),
+    };
+    let account = configured.account.as_ref().map(ToString::to_string);
+    let mut facts = vec![
+        ("name", configured.name.to_string()),
+        ("type", kind(configured, installed)),
+        ("connector", output.paint(Tone::Strong, connector)),
+        ("account", text(account, "none")),
+        ("backup directory", harmless(configured.backup_directory.as_str())),
+        ("owner", text(configured.owner.as_deref().map(harmless), "the home's")),
+        ("read-only", yes_or_no(configured.read_only)),
+        ("threads", configured.threads.to_string()),
+        ("retries", configured.retries.to_string()),
+        ("http version", http_version(configured.http_version).to_owned()),
+        ("disk limit", limit),
+        ("hidden", yes_or_no(configured.hidden)),
+        ("disabled", yes_or_no(configured.disabled)),
+    ];
+    for (name, value) in &configured.options {
+        facts.push(("option", format!("{name} = {}", harmless(&to_json(value).to_string()))));
+    }
+    for (name, value) in facts {
+        output.line(format_args!("{name:<16} {value}"))?;
+    }
+    Ok(())
+}
+
+fn granted(output: &Output, configured: &Configured, manifest: &Manifest) -> Result<(), Failure> {
+    let is_granted = |name: &String| configured.grants.contains(name);
+    let warn = |text: &str| output.paint(Tone::Warning, text);
+    let in_force = manifest
+        .routes
+        .iter()
+        .filter(|route| is_granted(&route.name) && (route.access == Access::Read || !configured.read_only));
+    output.line(output.paint(Tone::Strong, "Granted"))?;
+    for line in sentence::lines(manifest, in_force, Detail::Host, warn) {
+        output.line(line)?;
+    }
+    let names = manifest.routes.iter().map(|route| &route.name);
+    let missing: Vec<&str> = names.filter(|name| !is_granted(name)).map(String::as_str).collect();
+    if !missing.is_empty() {
+        output.line(format_args!("Not granted: {}", missing.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn routes<'a>(configured: &Configured, manifest: &'a Manifest) -> Vec<RouteJson<'a>> {
+    let routes = manifest.routes.iter();
+    routes
+        .map(|route| RouteJson::new(manifest, route, Some(configured.grants.contains(&route.name))))
+        .collect()
+}
+
+fn yes_or_no(flag: bool) -> String {
+    if flag { "yes".to_owned() } else { "no".to_owned() }
+}
+
+const fn http_version(version: HttpVersion) -> &'static str {
+    match version {
+        HttpVersion::Default => "default",
+        HttpVersion::Http1 => "1.1",
+        HttpVersion::Http2 => "2",
+    }
+}
+
+/// A destination as `--json` has it.
+#[derive(Debug, Serialize)]
+pub(super) struct DestinationJson<'a> {
+    _id: &'a Name,
+    name: &'a Name,
+    owner: Option<&'a str>,
+    owner_name: Option<&'a str>,
+    r#type: String,
+    /// 1 for backups, 2 for clones.
+    job_type: u8,
+    /// Jobs that are assigned to it: Wharf itself has none.
+    count: u64,
+    hidden: bool,
+    readonly: bool,
+    disabled: bool,
+    disk_limit: u8,
+    /// Usage, free and total bytes, once somebody asked the service.
+    disk_usage: Option<Value>,
+    update_date: Option<String>,
+    dr: bool,
+    reindex: bool,
+    options: Map<String, Value>,
+    account: Option<&'a Name>,
+    connector: String,
+    unsigned: Option<bool>,
+    signed_by: Option<String>,
+    grants: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routes: Option<Vec<RouteJson<'a>>>,
+}
+
+/// A destination for programs.
+pub(super) fn json<'a>(configured: &'a Configured, installed: Option<&Installed>) -> DestinationJson<'a> {
+    let mut options = Map::new();
+    options.insert("path".to_owned(), configured.backup_directory.as_str().into());
+    options.insert("threads".to_owned(), configured.threads.into());
+    options.insert("retries".to_owned(), configured.retries.into());
+    options.insert("http_version".to_owned(), http_version(configured.http_version).into());
+    options.extend(configured.options.iter().map(|(name, value)| (name.clone(), to_json(value))));
+    DestinationJson {
+        _id: &configured.name,
+        name: &configured.name,
+        owner: configured.owner.as_deref(),
+        owner_name: configured.owner.as_deref(),
+        r#type: kind(configured, installed),
+        job_type: match configured.job_type {
+            JobType::Backup => 1,
+            JobType::Clones => 2,
+        },
+        count: 0,
+        hidden: configured.hidden,
+        readonly: configured.read_only,
+        disabled: configured.disabled,
+        disk_limit: configured.disk_limit,
+        disk_usage: None,
+        update_date: None,
+        dr: configured.dr,
+        reindex: false,
+        options,
+        account: configured.account.as_ref(),
+        connector: installed.map_or_else(
+            || configured.connector.to_string(),
+            |installed| format!("{}@{}", installed.id, installed.version),
+        ),
+        unsigned: installed.map(|installed| installed.unsigned),
+        signed_by: installed.and_then(|installed| installed.signed_by.clone()),
+        grants: &configured.grants,
+        routes: None,
+    }
+}

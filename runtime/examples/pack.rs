@@ -1,1 +1,0 @@
-fn main() { let a: Vec<String> = std::env::args().collect(); let c = std::fs::read(&a[1]).unwrap(); let m = std::fs::read(&a[2]).unwrap(); wharf_runtime::manifest::Manifest::parse(&m).unwrap_or_else(|e| panic!("{e}")); std::fs::write(&a[3], wharf_runtime::manifest::section::write(&c, &m).unwrap()).unwrap(); }
