@@ -28,7 +28,7 @@ use crate::threads::{Permit, Threads};
 pub struct Error {
     /// The destination.
     pub destination: Name,
-    /// What was tried, as a verb: "list", "put".
+    /// What was tried, as the contract calls it: `list`, `put`.
     pub operation: &'static str,
     /// At which path.
     pub path: RelativePath,
@@ -39,7 +39,22 @@ pub struct Error {
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { destination, operation, path, problem } = self;
-        write!(formatter, "cannot {operation} `{destination}:{path}`: {problem}")
+        write!(formatter, "cannot {} `{destination}:{path}`: {problem}", phrase(operation))
+    }
+}
+
+/// An operation as people say it.
+fn phrase(operation: &str) -> &str {
+    match operation {
+        "stat" => "look at",
+        "make-folder" => "make the folder",
+        "put" => "store",
+        "begin-upload" | "upload-part" => "upload",
+        "upload-status" => "resume the upload of",
+        "abort-upload" => "abort the upload of",
+        "finish-uploads" => "finish the upload of",
+        "get" => "read",
+        other => other,
     }
 }
 
@@ -125,6 +140,21 @@ pub struct Attached {
     budget: Budget,
 }
 
+/// What passed through the host's hands while a connector stored something.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// The hash of what the service acknowledged, if that was in one piece.
+    pub running: Option<Running>,
+    /// Bytes that were handed to the network, those of failed attempts too.
+    pub sent_bytes: u64,
+}
+
+impl Passed {
+    fn of(call: &Call) -> Self {
+        Self { running: call.take_hash(), sent_bytes: call.sent_bytes() }
+    }
+}
+
 /// A download, with the permit that it holds until its last byte.
 #[derive(Debug)]
 pub struct Opened {
@@ -203,7 +233,7 @@ impl Attached {
     /// # Errors
     /// Why it cannot be told.
     pub async fn stat(&self, path: &RelativePath) -> Result<Entry, Error> {
-        self.run("look at", path, |call| async move { self.connector.stat(&call, path).await }).await
+        self.run("stat", path, |call| async move { self.connector.stat(&call, path).await }).await
     }
 
     /// A page of what is in a folder.
@@ -225,7 +255,7 @@ impl Attached {
     /// # Errors
     /// Why it cannot be made.
     pub async fn make_folder(&self, path: &RelativePath) -> Result<Entry, Error> {
-        self.run("make the folder", path, |call| async move { self.connector.make_folder(&call, path).await })
+        self.run("make-folder", path, |call| async move { self.connector.make_folder(&call, path).await })
             .await
     }
 
@@ -244,8 +274,7 @@ impl Attached {
         Ok(items.iter().zip(results).map(of).collect())
     }
 
-    /// Store a file in one request. Returns what the service reports, and the hash of what it
-    /// acknowledged, if that was all of the section in one piece.
+    /// Store a file in one request. Returns what the service reports, and what passed.
     ///
     /// # Errors
     /// Why it cannot be stored.
@@ -255,13 +284,13 @@ impl Attached {
         section: &Section,
         info: &Info,
         moved: Option<&Moved>,
-    ) -> Result<(Entry, Option<Running>), Error> {
+    ) -> Result<(Entry, Passed), Error> {
         let work = |call: Call| async move {
             let call = Arc::new(call.hashing(Running::new(&self.algorithms())).with_progress(moved.cloned()));
             let entry = self.connector.put(&call, path, section.clone(), info).await?;
-            Ok((entry, call.take_hash()))
+            Ok((entry, Passed::of(&call)))
         };
-        self.run_call("store", path, work).await
+        self.run_call("put", path, work).await
     }
 
     /// Begin an upload in parts; `first` is sent along where the service takes it.
@@ -274,13 +303,13 @@ impl Attached {
         info: &Info,
         first: Option<&Section>,
         moved: Option<&Moved>,
-    ) -> Result<(String, Progress, Option<Running>), Error> {
+    ) -> Result<(String, Progress, Passed), Error> {
         let work = |call: Call| async move {
             let call = Arc::new(call.hashing(Running::new(&self.algorithms())).with_progress(moved.cloned()));
             let (session, progress) = self.connector.begin_upload(&call, path, info, first.cloned()).await?;
-            Ok((session, progress, call.take_hash()))
+            Ok((session, progress, Passed::of(&call)))
         };
-        self.run_call("begin to upload", path, work).await
+        self.run_call("begin-upload", path, work).await
     }
 
     /// Send one part; `running` is the hash of what lies before it.
@@ -295,15 +324,15 @@ impl Attached {
         part: &Section,
         running: &Running,
         moved: Option<&Moved>,
-    ) -> Result<(Progress, Option<Running>), Error> {
+    ) -> Result<(Progress, Passed), Error> {
         let last = part.offset().saturating_add(part.size()) >= info.size;
         let work = |call: Call| async move {
             let call = Arc::new(call.hashing(running.clone()).with_progress(moved.cloned()));
             let sent =
                 self.connector.upload_part(&call, session, part.offset(), info, part.clone(), last).await?;
-            Ok((sent, call.take_hash()))
+            Ok((sent, Passed::of(&call)))
         };
-        self.run_call("upload", path, work).await
+        self.run_call("upload-part", path, work).await
     }
 
     /// Where does an upload stand?
@@ -317,7 +346,7 @@ impl Attached {
         info: &Info,
     ) -> Result<Progress, Error> {
         let work = |call| async move { self.connector.upload_status(&call, session, path, info).await };
-        self.run("resume the upload of", path, work).await
+        self.run("upload-status", path, work).await
     }
 
     /// Forget an upload and what it has sent.
@@ -325,9 +354,11 @@ impl Attached {
     /// # Errors
     /// Why it cannot be forgotten.
     pub async fn abort_upload(&self, path: &RelativePath, session: &str) -> Result<(), Error> {
-        self.run("abort the upload of", path, |call| async move {
-            self.connector.abort_upload(&call, session).await
-        })
+        self.run(
+            "abort-upload",
+            path,
+            |call| async move { self.connector.abort_upload(&call, session).await },
+        )
         .await
     }
 
@@ -338,9 +369,9 @@ impl Attached {
     pub async fn finish_uploads(&self, uploads: &[Staged]) -> Result<Vec<Result<Entry, Error>>, Error> {
         let path = uploads.first().map(|upload| upload.path.clone()).unwrap_or_default();
         let work = |call| async move { self.connector.finish_uploads(&call, uploads).await };
-        let results = self.run("finish the upload of", &path, work).await?;
+        let results = self.run("finish-uploads", &path, work).await?;
         let of = |(upload, result): (&Staged, Result<Entry, operation::Error>)| {
-            result.map_err(|problem| self.error("finish the upload of", &upload.path, problem))
+            result.map_err(|problem| self.error("finish-uploads", &upload.path, problem))
         };
         Ok(uploads.iter().zip(results).map(of).collect())
     }
@@ -361,7 +392,7 @@ impl Attached {
             let download = self.connector.get(&call, path, offset, len, revision).await?;
             Ok(Opened { download, _permit: permit })
         };
-        self.run_permit("read", path, work).await
+        self.run_permit("get", path, work).await
     }
 
     async fn run<T, W>(

@@ -207,6 +207,7 @@ impl Broker {
             operation,
             deadline: started.saturating_add(self.settings.elapsed_max),
             requests: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
             hashing: Mutex::new(None),
             progress: None,
             cause: Mutex::new(None),
@@ -223,6 +224,7 @@ pub struct Call {
     /// By the broker's clock.
     deadline: Duration,
     requests: AtomicU64,
+    sent_bytes: AtomicU64,
     hashing: Mutex<Option<Running>>,
     progress: Option<Progress>,
     cause: Mutex<Option<String>>,
@@ -344,6 +346,9 @@ impl Call {
             let outgoing =
                 sign::outgoing(&self.broker.settings, &allowed, credential.as_ref(), &request.carrying, tap);
             let sent = self.broker.network.send(outgoing).await;
+            if let Carrying::Section(section) = &request.carrying {
+                self.sent_bytes.fetch_add(section.size(), Ordering::Relaxed);
+            }
             let outcome = outcome(&sent, self.broker.clock.now());
             let verdict = attempts.note(outcome, self.elapsed(), &mut || rand::random());
             self.record(
@@ -473,7 +478,12 @@ impl Call {
     async fn allow(&self, request: &Request) -> Result<Allowed, Failure> {
         let made = self.requests.fetch_add(1, Ordering::Relaxed);
         if made >= REQUESTS_MAX {
-            return Err(Failure::Invalid(format!("more than {REQUESTS_MAX} requests in one operation")));
+            let reason = format!("more than {REQUESTS_MAX} requests in one operation");
+            // One record says it; a guest that goes on must not fill the audit.
+            if made > REQUESTS_MAX {
+                return Err(Failure::Invalid(reason));
+            }
+            return Err(self.refuse(&request.ask.route, "requests", reason).await);
         }
         let opened = match request.handle.as_deref().map(|handle| self.broker.handles.open(handle)) {
             None => Ok(None),
@@ -484,6 +494,22 @@ impl Call {
             Ok(allowed) => Ok(allowed),
             Err(denial) => Err(self.deny(request, &denial).await),
         }
+    }
+
+    /// Refuse a request for a reason of the sandbox's.
+    pub(crate) async fn refuse(&self, route: &str, rule: &str, reason: String) -> Failure {
+        self.set_cause(reason.clone());
+        let (rule, told) = (rule.to_owned(), reason.clone());
+        let record = Record { rule, reason: told, ..self.blank(route.into(), Decision::Denied) };
+        match self.append(record).await {
+            Ok(()) => Failure::Invalid(reason),
+            Err(failure) => failure,
+        }
+    }
+
+    /// Bytes of sections that were handed to the network, in all attempts.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
     }
 
     /// The guest learns that it may not; the operator, which rule said so.
@@ -637,7 +663,8 @@ impl Call {
         self.set_cause(format!("{what} ({} {})", allowed.route().method.as_str(), allowed.shown()));
     }
 
-    fn set_cause(&self, cause: String) {
+    fn set_cause(&self, mut cause: String) {
+        crate::shown::bound(&mut cause, CAUSE_BYTES_MAX);
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
     }
 }
@@ -712,6 +739,8 @@ fn excerpt(body: &[u8]) -> String {
     if text.is_empty() { text } else { format!(": {text}") }
 }
 
+/// Bytes of what the operator is told of a failure.
+const CAUSE_BYTES_MAX: usize = 1024;
 /// Bytes of an error reply that the operator is shown: both services say what is wrong in fewer.
 const EXCERPT_BYTES_MAX: usize = 400;
 

@@ -263,7 +263,7 @@ impl Grant {
     /// # Errors
     /// The first rule that forbids it.
     pub fn allow(&self, ask: &Ask, opened: Option<&Opened>) -> Result<Allowed, Denial> {
-        let unknown = || Denial::UnknownRoute(ask.route.escape_default().to_string());
+        let unknown = || Denial::UnknownRoute(short(&ask.route));
         let index =
             self.manifest.routes.iter().position(|route| route.name == ask.route).ok_or_else(unknown)?;
         let route = self.manifest.routes.get(index).ok_or_else(unknown)?;
@@ -330,18 +330,24 @@ impl Grant {
 
     /// The absolute path of an item, which lies in the backup directory.
     fn confine(&self, item: &str, forbid: &[char]) -> Result<String, Denial> {
-        let path = RelativePath::parse(item)
-            .map_err(|problem| Denial::Item { item: item.escape_default().to_string(), problem })?;
+        let path =
+            RelativePath::parse(item).map_err(|problem| Denial::Item { item: short(item), problem })?;
         let ends_path =
             |character: char| character == '\\' || character.is_control() || forbid.contains(&character);
         match item.chars().find(|character| ends_path(*character)) {
-            Some(character) => {
-                Err(Denial::ItemCharacter { item: item.escape_default().to_string(), character })
-            }
+            Some(character) => Err(Denial::ItemCharacter { item: short(item), character }),
             None => Ok(self.directory.absolute(&path)),
         }
     }
 }
+
+/// A guest's text in a message: escaped, and its beginning only.
+fn short(text: &str) -> String {
+    crate::shown::shown(text, SHOWN_BYTES_MAX)
+}
+
+/// Bytes of a guest's text that a message shows.
+const SHOWN_BYTES_MAX: usize = 200;
 
 fn check_blank(route: &Route, fits: bool, problem: &'static str) -> Result<(), Denial> {
     if fits { Ok(()) } else { Err(Denial::Blank { route: route.name.clone(), problem }) }
@@ -396,7 +402,7 @@ fn add_query(route: &Route, url: &mut Url, query: &[(String, String)]) -> Result
     let mut text = url.query().map(str::to_owned).unwrap_or_default();
     for (key, value) in query {
         if !route.query.contains(key) {
-            return Err(Denial::Query { route: route.name.clone(), key: key.escape_default().to_string() });
+            return Err(Denial::Query { route: route.name.clone(), key: short(key) });
         }
         if !text.is_empty() {
             text.push('&');
@@ -415,7 +421,7 @@ fn check_headers(
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Denial> {
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(asked.len() + 1);
     for (name, value) in asked {
-        let denied = || Denial::Header { route: route.name.clone(), name: name.escape_default().to_string() };
+        let denied = || Denial::Header { route: route.name.clone(), name: short(name) };
         if !route.headers.contains(name) {
             return Err(denied());
         }

@@ -304,7 +304,10 @@ impl Host {
         };
         tracing::warn!(connector = %installed.id, "compiling the connector again: {unusable}");
         let compiled = sandbox.compile(&component)?;
-        self.artefacts.store(&key, compiled.bytes())?;
+        if let Err(error) = self.artefacts.store(&key, compiled.bytes()) {
+            // A restore must not fail because the disk of the home is full.
+            tracing::warn!(connector = %installed.id, "the compiled connector cannot be kept: {error}");
+        }
         Ok(sandbox.load_compiled(&compiled, manifest, self.limits)?)
     }
 

@@ -24,6 +24,7 @@ pub mod registry;
 pub mod retry;
 pub mod sandbox;
 pub mod secret;
+mod shown;
 pub mod state;
 pub mod threads;
 mod toml_file;

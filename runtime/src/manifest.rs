@@ -313,15 +313,10 @@ pub(crate) fn check_phrase(field: &str, text: &str) -> Result<(), Error> {
     if text.is_empty() || text.chars().count() > PHRASE_LENGTH_MAX {
         return Err(problem(field, format!("is not a phrase of 1 to {PHRASE_LENGTH_MAX} characters")));
     }
-    if text.chars().any(|character| character.is_control() || is_invisible(character)) {
+    if !text.chars().all(crate::shown::is_harmless) {
         return Err(problem(field, "has a control or invisible character"));
     }
     Ok(())
-}
-
-/// Characters that change how the text around them is shown (bidirectional marks, zero widths).
-const fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod compare;
 mod down;
 mod local;
+mod pages;
 mod receive;
 mod send;
 mod up;
@@ -177,6 +178,14 @@ pub enum Error {
         /// What happened last.
         reason: String,
     },
+    /// A connector claims an upload that did not happen.
+    #[error("`{place}` is not stored: {reason}")]
+    Unsent {
+        /// Where to, as `NAME:path`.
+        place: String,
+        /// What the connector did.
+        reason: String,
+    },
     /// An upload got nowhere.
     #[error("the upload to `{place}` makes no progress: {reason}")]
     Stuck {
@@ -242,6 +251,7 @@ impl Error {
         match self {
             Self::Operation(error) => error.kind(),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Unsent { .. } => ErrorKind::Connector,
             Self::Incomplete { .. } | Self::Stuck { .. } => ErrorKind::Unavailable,
             Self::WrongKind { .. } => ErrorKind::WrongKind,
             Self::Name { .. } => ErrorKind::BadName,
@@ -265,6 +275,7 @@ impl Hint for Error {
             Self::Corrupt { remains: Remains::Present, place, .. } => Some(format!(
                 "do not use what is there: remove it with `wharf rm {place}`, then run the same command again"
             )),
+            Self::Unsent { .. } => Some("report this to the connector's vendor".to_owned()),
             Self::Incomplete { .. } | Self::Stuck { .. } => {
                 Some("run the same command again later".to_owned())
             }

@@ -1,4 +1,5 @@
 //! What goes wrong on the way: each fault ends with the right bytes or a clear error.
+#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,10 @@ async fn survives(rig: &Rig, service: Service, kind: &str, action: Action, bytes
     let (summary, told) = up(&attached, &room, "", &Options::default()).await;
     assert_eq!((summary.files_copied, summary.files_failed), (1, 0), "{kind} {action:?}: {:?}", told.lines());
     assert_eq!(rig.cloud.faults().acted(rule), 1, "{kind} {action:?} was not met");
-    assert!(rig.stored(service, &format!("/backups/{name}/file.bin")).unwrap() == bytes, "{kind} {action:?}: wrong bytes");
+    assert!(
+        rig.stored(service, &format!("/backups/{name}/file.bin")).unwrap() == bytes,
+        "{kind} {action:?}: wrong bytes"
+    );
     rig.assert_clean();
 }
 
@@ -36,8 +40,18 @@ async fn a_small_file_survives_every_fault_of_the_way() {
     let bytes = noise(1, 100_000);
     for service in Service::ALL {
         for action in [
-            Action::Reply { status: 503, headers: Default::default(), body: Default::default(), early: false },
-            Action::Reply { status: 500, headers: Default::default(), body: Default::default(), early: false },
+            Action::Reply {
+                status: 503,
+                headers: Default::default(),
+                body: Default::default(),
+                early: false,
+            },
+            Action::Reply {
+                status: 500,
+                headers: Default::default(),
+                body: Default::default(),
+                early: false,
+            },
             Action::CutBefore,
             Action::CutAfter { bytes: 50_000 },
             Action::CutAfterCommit,
@@ -53,7 +67,12 @@ async fn a_part_survives_every_fault_of_the_way() {
     for service in Service::ALL {
         let bytes = large(service);
         for action in [
-            Action::Reply { status: 503, headers: Default::default(), body: Default::default(), early: false },
+            Action::Reply {
+                status: 503,
+                headers: Default::default(),
+                body: Default::default(),
+                early: false,
+            },
             Action::CutAfter { bytes: 1_000_000 },
             Action::CutAfterCommit,
         ] {
@@ -65,13 +84,19 @@ async fn a_part_survives_every_fault_of_the_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_survives_every_fault_of_the_way() {
     let rig = Rig::new().await;
-    for (service, kind) in [(Service::OneDrive, "onedrive.download"), (Service::Dropbox, "dropbox.download")] {
+    for (service, kind) in [(Service::OneDrive, "onedrive.download"), (Service::Dropbox, "dropbox.download")]
+    {
         let attached = rig.destination(service, service.kind()).await;
         let room = rig.room(service.kind());
         std::fs::write(room.join("file.bin"), noise(9, 3_000_000)).unwrap();
         up(&attached, &room, "", &Options::default()).await;
         for (number, action) in [
-            Action::Reply { status: 503, headers: Default::default(), body: Default::default(), early: false },
+            Action::Reply {
+                status: 503,
+                headers: Default::default(),
+                body: Default::default(),
+                early: false,
+            },
             Action::CutBefore,
             Action::TruncateReply { bytes: 1_000_001 },
         ]
@@ -81,7 +106,12 @@ async fn a_download_survives_every_fault_of_the_way() {
             let rule = rig.cloud.faults().add(Rule::once(kind, action.clone()));
             let back = rig.room(&format!("back-{}-{number}", service.kind()));
             let (summary, told) = down(&attached, "", &back, &Options::default()).await;
-            assert_eq!((summary.files_copied, summary.files_failed), (1, 0), "{action:?}: {:?}", told.lines());
+            assert_eq!(
+                (summary.files_copied, summary.files_failed),
+                (1, 0),
+                "{action:?}: {:?}",
+                told.lines()
+            );
             assert_eq!(rig.cloud.faults().acted(rule), 1, "{action:?} was not met");
             wharf_tests::assert_same_tree(&room, &back);
         }
@@ -92,7 +122,8 @@ async fn a_download_survives_every_fault_of_the_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_back_wrong_never_gets_the_name() {
     let rig = Rig::new().await;
-    for (service, kind) in [(Service::OneDrive, "onedrive.download"), (Service::Dropbox, "dropbox.download")] {
+    for (service, kind) in [(Service::OneDrive, "onedrive.download"), (Service::Dropbox, "dropbox.download")]
+    {
         let attached = rig.destination(service, service.kind()).await;
         let room = rig.room(service.kind());
         std::fs::write(room.join("file.bin"), noise(9, 300_000)).unwrap();
@@ -117,7 +148,12 @@ async fn what_is_stored_wrong_is_taken_back_and_not_counted() {
         rig.cloud.faults().add(Rule::once(service.put(), Action::CorruptStored { at: 1234 }));
         let (summary, told) = up(&attached, &room, "", &Options::default()).await;
         assert_eq!((summary.files_copied, summary.files_failed), (0, 1), "{:?}", told.lines());
-        assert_eq!(rig.stored(service, &format!("/backups/{}/file.bin", service.kind())), None, "{:?}", told.lines());
+        assert_eq!(
+            rig.stored(service, &format!("/backups/{}/file.bin", service.kind())),
+            None,
+            "{:?}",
+            told.lines()
+        );
         let (summary, _) = up(&attached, &room, "", &Options::default()).await;
         assert_eq!((summary.files_copied, summary.files_failed), (1, 0), "the next run mends it");
     }
@@ -185,7 +221,10 @@ async fn a_pause_holds_for_the_account_in_every_process() {
         };
         let (one, two) = tokio::join!(throttled, bystander);
         assert!(one.unwrap() >= Duration::from_secs(2), "the request itself waits");
-        assert!(two.unwrap() >= Duration::from_secs(2), "another destination in another process waits as well");
+        assert!(
+            two.unwrap() >= Duration::from_secs(2),
+            "another destination in another process waits as well"
+        );
         rig.assert_clean();
         first.flush().await.unwrap();
         let records = audit(&rig.host, first.name().as_str());
@@ -201,15 +240,23 @@ async fn a_source_that_changes_while_it_is_sent_is_not_stored() {
         let room = rig.room(service.kind());
         let file = room.join("file.bin");
         std::fs::write(&file, noise(3, 4_000_000)).unwrap();
-        // The first attempt is cut; before the next the file is another.
-        rig.cloud.faults().add(Rule::once(service.put(), Action::Delay { ms: 800 }));
-        let (done, ()) = tokio::join!(up(&attached, &room, "", &Options::default()), async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+        // The service asks for a second of patience; meanwhile the file becomes another.
+        let headers = [("retry-after".to_owned(), "1".to_owned())].into();
+        let action = Action::Reply { status: 503, headers, body: Default::default(), early: false };
+        rig.cloud.faults().add(Rule::once(service.put(), action));
+        let options = Options::default();
+        let (done, ()) = tokio::join!(up(&attached, &room, "", &options), async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
             let file = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
             file.set_len(1_000_000).unwrap();
         });
         let (summary, told) = done;
-        assert_eq!(Summary { folders_made: 0, ..summary }, Summary { files_failed: 1, ..Summary::default() }, "{:?}", told.lines());
+        assert_eq!(
+            Summary { folders_made: 0, ..summary },
+            Summary { files_failed: 1, ..Summary::default() },
+            "{:?}",
+            told.lines()
+        );
         assert!(told.failures()[0].contains("changed"), "{:?}", told.failures());
         assert_eq!(rig.stored(service, &format!("/backups/{}/file.bin", service.kind())), None);
     }

@@ -1,4 +1,5 @@
 //! The main job: a tree goes up, comes back, and is not sent again.
+#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use wharf_runtime::transfer::Options;
 use wharf_tests::{Rig, Service, assert_same_tree, down, noise, path, up};

@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::shown::{bound, is_plain};
+
 /// Longest text in a record, in bytes, after escaping.
 pub const TEXT_BYTES_MAX: usize = 256;
 /// Longest address: a path may be long.
@@ -155,39 +157,6 @@ impl Record {
         }
         self
     }
-}
-
-fn is_plain(text: &str, bytes_max: usize) -> bool {
-    text.len() <= bytes_max && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
-/// Escape what could move a cursor or turn text around, and cut what is too long.
-fn bound(text: &mut String, bytes_max: usize) {
-    if is_plain(text, bytes_max) {
-        return;
-    }
-    let mut plain = String::with_capacity(text.len().min(bytes_max));
-    for character in text.chars() {
-        let before = plain.len();
-        if is_harmless(character) {
-            plain.push(character);
-        } else {
-            plain.extend(character.escape_unicode());
-        }
-        if plain.len() > bytes_max.saturating_sub('…'.len_utf8()) {
-            plain.truncate(before);
-            plain.push('…');
-            break;
-        }
-    }
-    *text = plain;
-}
-
-/// Neither a control character nor one of those that change the direction or the lines of a text.
-fn is_harmless(character: char) -> bool {
-    let formats = matches!(character,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
-    !character.is_control() && !formats
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

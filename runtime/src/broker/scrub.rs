@@ -9,7 +9,10 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::HeaderMap;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::handle::Handles;
@@ -18,6 +21,8 @@ use crate::secret::Secret;
 
 /// What stands where an address was.
 const BLANKED: &str = "[address]";
+/// What stands where JSON was that cannot be read.
+const WITHHELD: &[u8] = b"[unreadable]";
 /// What stands where a credential was.
 const REDACTED: &[u8] = b"[redacted]";
 /// Reply headers that a connector sees without asking.
@@ -62,10 +67,16 @@ impl Scrub<'_> {
     /// A body that a connector sees: JSON with its addresses replaced, anything else with them blanked.
     pub(super) fn body(&self, body: &[u8]) -> Vec<u8> {
         let looks_like_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'));
-        let json = if looks_like_json { self.json(body).ok() } else { None };
-        let clean = json.unwrap_or_else(|| blank_addresses(body));
+        let clean = if looks_like_json {
+            // What we cannot read another reader might: it is withheld as a whole.
+            self.json(body).unwrap_or_else(|_| WITHHELD.to_vec())
+        } else {
+            blank_addresses(body)
+        };
         match self.credential {
-            Some(credential) => redact(clean, credential.expose().as_bytes()),
+            Some(credential) => {
+                disguises(credential).iter().fold(clean, |clean, needle| redact(clean, needle))
+            }
             None => clean,
         }
     }
@@ -99,13 +110,12 @@ impl Scrub<'_> {
     }
 }
 
-/// Replace every `scheme://…` by a blank, up to the next character that no address has.
+/// Replace every `scheme://…` by a blank, up to the next character that no address has. The slashes
+/// may be escaped as JSON within a text has them: `\/` or `\u002f`.
 fn blank_addresses(text: &[u8]) -> Vec<u8> {
-    let Some(first) = find(text, b"://") else { return text.to_vec() };
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
-    let mut at = Some(first);
-    while let Some(colon) = at {
+    while let Some(colon) = find_address(rest) {
         let (before, address) = rest.split_at(colon);
         let scheme = before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         out.extend_from_slice(before.get(..before.len().saturating_sub(scheme)).unwrap_or_default());
@@ -114,11 +124,51 @@ fn blank_addresses(text: &[u8]) -> Vec<u8> {
             |byte: &u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || b"\"'<>`".contains(byte);
         let end = address.iter().position(ends).unwrap_or(address.len());
         rest = address.get(end..).unwrap_or_default();
-        at = find(rest, b"://");
     }
     out.extend_from_slice(rest);
     out
 }
+
+/// Where the colon of the next address is.
+fn find_address(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b':', text).find(|colon| {
+        let after = text.get(colon.saturating_add(1)..).unwrap_or_default();
+        slash(after).and_then(slash).is_some()
+    })
+}
+
+/// What follows a slash, however it is escaped.
+fn slash(text: &[u8]) -> Option<&[u8]> {
+    let escapes = text.iter().take_while(|byte| **byte == b'\\').count();
+    let bare = text.get(escapes..)?;
+    let escaped = bare.get(..5).filter(|code| escapes > 0 && code.eq_ignore_ascii_case(b"u002f"));
+    match escaped {
+        Some(_) => bare.get(5..),
+        None => bare.strip_prefix(b"/"),
+    }
+}
+
+/// A credential as it is, and as a service might echo it: percent-encoded, or in base64 wherever it
+/// begins within a group of three bytes.
+fn disguises(credential: &Secret) -> Vec<Vec<u8>> {
+    let token = credential.expose();
+    let encoded = utf8_percent_encode(token, NON_ALPHANUMERIC).to_string();
+    let mut all = vec![token.as_bytes().to_vec(), encoded.into_bytes()];
+    for shift in 0..3_usize {
+        let shifted = [&[0; 2][..shift.min(2)], token.as_bytes()].concat();
+        // Characters that hold only bits of the token: those at the ends are shared with neighbours.
+        let (first, last) = (shift.saturating_mul(8).div_ceil(6), shifted.len().saturating_mul(8) / 6);
+        for text in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
+            all.extend(text.get(first..last).map(|core| core.as_bytes().to_vec()));
+        }
+    }
+    all.dedup();
+    all.retain(|needle| needle.len() >= NEEDLE_BYTES_MIN);
+    all
+}
+
+/// Shorter texts than this are no credential, and would be found everywhere.
+const NEEDLE_BYTES_MIN: usize = 8;
 
 fn redact(text: Vec<u8>, credential: &[u8]) -> Vec<u8> {
     if credential.is_empty() || find(&text, credential).is_none() {

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{Denial, JSON_BYTES_MAX, header_value};
+use super::{Denial, JSON_BYTES_MAX, header_value, short};
 use crate::json;
 use crate::manifest::{JsonPlace, JsonRule, Route};
 use crate::path::{Directory, RelativePath};
@@ -62,13 +62,18 @@ fn check<'a>(
             }
             Ok(())
         }
-        Value::Array(items) => items.iter_mut().try_for_each(|item| {
-            if item.is_object() && !rule.keys.iter().any(|pattern| pattern.is_below(key)) {
-                return Err(denied(route, key));
-            }
-            // The key names what the array holds, so its lifetime is that of the object around it.
-            check_item(route, rule, directory, key, item)
-        }),
+        Value::Array(items) => {
+            let holds_objects = rule.keys.iter().any(|pattern| pattern.is_below(key));
+            items.iter_mut().try_for_each(|item| {
+                let fits = match item {
+                    Value::Object(_) => holds_objects,
+                    // Neither service takes arrays of arrays, and what is in them would have no key.
+                    Value::Array(_) => false,
+                    Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => !holds_objects,
+                };
+                if fits { check_item(route, rule, directory, key, item) } else { Err(denied(route, key)) }
+            })
+        }
         Value::String(text) => confine(rule, directory, key, text),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
@@ -102,8 +107,7 @@ fn check_key(route: &Route, rule: &JsonRule, key: &[&str], value: &Value) -> Res
 
 fn confine(rule: &JsonRule, directory: &Directory, key: &[&str], text: &mut String) -> Result<(), Denial> {
     let Some(confine) = rule.confine.iter().find(|confine| confine.key.is(key)) else { return Ok(()) };
-    let denied =
-        |problem: String| Denial::Confined { key: key.join("/").escape_default().to_string(), problem };
+    let denied = |problem: String| Denial::Confined { key: short(&key.join("/")), problem };
     let path = RelativePath::parse(text).map_err(|error| denied(error.to_string()))?;
     if text.contains('\\') || text.chars().any(char::is_control) {
         return Err(denied("it has a backslash or a control character".to_owned()));
@@ -113,5 +117,5 @@ fn confine(rule: &JsonRule, directory: &Directory, key: &[&str], text: &mut Stri
 }
 
 fn denied(route: &Route, key: &[&str]) -> Denial {
-    Denial::JsonKey { route: route.name.clone(), key: key.join("/").escape_default().to_string() }
+    Denial::JsonKey { route: route.name.clone(), key: short(&key.join("/")) }
 }

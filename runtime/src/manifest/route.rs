@@ -425,6 +425,18 @@ impl Raw {
         check_phrase(&field("does"), &self.does)?;
         let address = self.address(bind)?;
         let json = self.json.as_ref().map(|json| json.parse(&field("json"))).transpose()?;
+        if let Some(JsonPlace::Header(name)) = json.as_ref().map(|json| &json.place)
+            && self.headers.contains(name)
+        {
+            return Err(problem(field("headers"), "has the header that the JSON arguments go into"));
+        }
+        match (self.method, self.access) {
+            (Method::Put | Method::Patch | Method::Delete, Access::Read) => {
+                return Err(problem(field("access"), "is `read`, but the method writes"));
+            }
+            (Method::Put | Method::Patch | Method::Delete, Access::Write)
+            | (Method::Get | Method::Head | Method::Post, Access::Read | Access::Write) => {}
+        }
         let in_body = json.as_ref().is_some_and(|json| json.place == JsonPlace::Body);
         if in_body && self.payload != PayloadKind::None {
             return Err(problem(field("payload"), "cannot be there beside JSON in the body"));

@@ -9,7 +9,7 @@ use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::wharf::connector::{broker as wit, content, log, settings};
-use super::limits::{HOSTCALL_BYTES_MAX, READ_BYTES_MAX, REPLY_BYTES_MAX};
+use super::limits::{HOSTCALL_BYTES_MAX, LOOK_BYTES_MIN, OPEN_BODIES_MAX, READ_BYTES_MAX, REPLY_BYTES_MAX};
 use super::meter::Meter;
 use super::output::LogBudget;
 use super::store::Limiter;
@@ -42,6 +42,21 @@ pub(super) struct State {
     pub(super) meter: Arc<Meter>,
     pub(super) call: Arc<Call>,
     pub(super) log: LogBudget,
+    /// Bytes of content that this operation may still have read or hashed for it; set by the first
+    /// content it is given.
+    pub(super) look_left: u64,
+    /// Replies whose body is still open.
+    pub(super) open_bodies: usize,
+}
+
+impl State {
+    /// Reading and hashing is the host's work, which costs the guest no time: it has a budget instead.
+    fn look(&mut self, bytes: u64) -> wasmtime::Result<()> {
+        self.look_left = self.look_left.checked_sub(bytes.max(LOOK_BYTES_MIN)).ok_or_else(|| {
+            wasmtime::format_err!("it had more content read and hashed than an operation needs")
+        })?;
+        Ok(())
+    }
 }
 
 impl WasiView for State {
@@ -61,7 +76,8 @@ impl content::Host for State {}
 
 impl content::HostBody for State {
     fn drop(&mut self, this: Resource<Body>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+        let body = self.table.delete(this)?;
+        self.open_bodies = self.open_bodies.saturating_sub(usize::from(body.incoming.is_some()));
         Ok(())
     }
 }
@@ -80,6 +96,7 @@ impl content::HostContent for State {
         let section = self.table.get(&this)?.section.clone();
         let left = section.size().saturating_sub(offset);
         let len = u64::from(len.min(READ_BYTES_MAX)).min(left);
+        self.look(len)?;
         let len = u32::try_from(len)?;
         let meter = Arc::clone(&self.meter);
         let read = meter.host(blocking(move || section.read(offset, len))).await?;
@@ -92,6 +109,7 @@ impl content::HostContent for State {
         algorithm: content::Algorithm,
     ) -> wasmtime::Result<Option<Vec<u8>>> {
         let section = self.table.get(&this)?.section.clone();
+        self.look(section.size())?;
         let meter = Arc::clone(&self.meter);
         let algorithm = Algorithm::from(algorithm);
         let digests = meter.host(blocking(move || section.digests(&[algorithm]))).await?;
@@ -163,8 +181,13 @@ impl wit::Host for State {
     ) -> wasmtime::Result<Result<(wit::Reply, Resource<Body>), wit::Failure>> {
         let request = self.request(request)?;
         let (meter, call) = (Arc::clone(&self.meter), Arc::clone(&self.call));
+        if self.open_bodies >= OPEN_BODIES_MAX {
+            let reason = format!("more than {OPEN_BODIES_MAX} replies are open at once");
+            return Ok(Err(call.refuse(&request.ask.route, "open-bodies", reason).await.into()));
+        }
         match meter.host(call.fetch(request, REPLY_BYTES_MAX)).await {
             Ok((reply, incoming)) => {
+                self.open_bodies = self.open_bodies.saturating_add(usize::from(incoming.is_some()));
                 let body = self.table.push(Body { incoming })?;
                 Ok(Ok((reply.into(), body)))
             }

@@ -41,6 +41,13 @@ pub const HOSTCALL_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const REPLY_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// Bytes that one `content.read` returns.
 pub const READ_BYTES_MAX: u32 = 1024 * 1024;
+/// How often a guest may have its content read or hashed: each of the four hashes once, and a look at
+/// the bytes.
+pub const LOOKS_MAX: u64 = 5;
+/// Bytes that a look costs at the least: a look at one byte is a trip to the disk all the same.
+pub const LOOK_BYTES_MIN: u64 = 4096;
+/// Bytes of looking that even the smallest content allows for.
+pub const LOOK_BYTES_FREE: u64 = 16 * 1024 * 1024;
 /// Replies of one operation whose body is still open: a download has one, and a redirect before it.
 pub const OPEN_BODIES_MAX: usize = 4;
 /// Requests of one operation. Removing a folder of 1,000 items on OneDrive takes 1,000.

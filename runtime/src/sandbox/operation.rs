@@ -15,7 +15,7 @@ use super::bindings::Connector as Bindings;
 use super::bindings::exports::wharf::connector::destination as wit;
 use super::bindings::wharf::connector::content as wit_content;
 use super::host::{Body, Content, State};
-use super::limits::{PAGE_ENTRIES_MAX, TEXT_BYTES_MAX};
+use super::limits::{LOOK_BYTES_FREE, LOOKS_MAX, PAGE_ENTRIES_MAX, TEXT_BYTES_MAX};
 use super::output::LogBudget;
 use super::{Connector, Overdrawn, meter, store};
 use crate::broker::Arriving;
@@ -204,7 +204,7 @@ impl Connector {
     ) -> Result<Page, Error> {
         let text = path.as_str();
         let (_, answer) = operation!(self, self.store(call), call_list(text, recursive, next))?;
-        page(path, self.answer(call, answer)?)
+        page(path, recursive, self.answer(call, answer)?)
     }
 
     /// Make a folder and the folders on the way to it.
@@ -408,6 +408,8 @@ fn breakdown(trap: &wasmtime::Error, state: &State, last_words: Option<String>) 
 }
 
 fn give(store: &mut Store<State>, section: Section) -> Result<Resource<Content>, Error> {
+    let looks = section.size().saturating_mul(LOOKS_MAX);
+    store.data_mut().look_left = looks.saturating_add(LOOK_BYTES_FREE);
     store.data_mut().table.push(Content { section }).map_err(|error| Error::Trapped(error.to_string()))
 }
 
@@ -480,7 +482,7 @@ fn digest(hash: wit_content::Hash) -> Result<Digest, Error> {
     Digest::new(algorithm, &hash.value).map_err(|error| Error::Nonsense(error.to_string()))
 }
 
-fn page(folder: &RelativePath, page: wit::Page) -> Result<Page, Error> {
+fn page(folder: &RelativePath, recursive: bool, page: wit::Page) -> Result<Page, Error> {
     if page.entries.len() > PAGE_ENTRIES_MAX {
         return Err(Error::Nonsense(format!("a page of {} entries", page.entries.len())));
     }
@@ -488,7 +490,11 @@ fn page(folder: &RelativePath, page: wit::Page) -> Result<Page, Error> {
         bounded("page's successor", next)?;
     }
     let entries: Vec<Entry> = page.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
-    match entries.iter().find(|entry| entry.path.strip(folder).is_none_or(|rest| rest.is_root())) {
+    let belongs = |entry: &Entry| {
+        let depth = entry.path.strip(folder).map_or(0, |rest| rest.names().count());
+        depth == 1 || (recursive && depth > 1)
+    };
+    match entries.iter().find(|entry| !belongs(entry)) {
         Some(stray) => Err(Error::Nonsense(format!(
             "a listing of `{folder}` with `{}` in it",
             shown(stray.path.as_str())
@@ -531,10 +537,5 @@ impl From<wit::Error> for Refusal {
 
 /// A guest's text as a harmless line.
 fn shown(text: &str) -> String {
-    let mut end = text.len().min(ERROR_TEXT_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    let cut = text.get(..end).unwrap_or_default();
-    cut.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    crate::shown::shown(text, ERROR_TEXT_BYTES_MAX)
 }

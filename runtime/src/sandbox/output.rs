@@ -14,6 +14,9 @@ use super::limits::LOG_BYTES_MAX;
 /// Longest line that is shown, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
 
+/// What a line costs beyond its text, in bytes: the log puts a time, a level and a target before it.
+const LINE_COST_BYTES: usize = 64;
+
 /// The budget, and the line being written.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogBudget(Arc<Mutex<Written>>);
@@ -30,7 +33,7 @@ impl LogBudget {
     /// A log line of the guest's.
     pub(super) fn write(&self, level: tracing::Level, message: &str) {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !written.take(message.len()) {
+        if !written.take(message.len().saturating_add(LINE_COST_BYTES)) {
             return;
         }
         let text = shown(message.as_bytes());
@@ -63,7 +66,8 @@ impl Written {
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        if !self.take(bytes.len()) {
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        if !self.take(bytes.len().saturating_add(lines.saturating_mul(LINE_COST_BYTES))) {
             return;
         }
         for byte in bytes {
@@ -93,15 +97,7 @@ impl Written {
 
 /// Escaped and cut, so that it stays one harmless line.
 fn shown(text: &[u8]) -> String {
-    let text = text.get(..text.len().min(LINE_BYTES_MAX)).unwrap_or_default();
-    let text = String::from_utf8_lossy(text);
-    text.chars()
-        .flat_map(|character| {
-            let escape = character.is_control();
-            let escaped = escape.then(|| character.escape_default()).into_iter().flatten();
-            escaped.chain((!escape).then_some(character))
-        })
-        .collect()
+    crate::shown::shown(&String::from_utf8_lossy(text), LINE_BYTES_MAX)
 }
 
 /// Standard output and error of a guest.

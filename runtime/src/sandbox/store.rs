@@ -74,7 +74,16 @@ pub(super) fn fresh(engine: &wasmtime::Engine, limits: Limits, call: Arc<Call>) 
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits::HANDLES_MAX);
     let limiter = Limiter::new(limits.memory_bytes);
-    let state = State { wasi: wasi.build(), table, limiter, meter: Arc::new(Meter::default()), call, log };
+    let state = State {
+        wasi: wasi.build(),
+        table,
+        limiter,
+        meter: Arc::new(Meter::default()),
+        call,
+        log,
+        look_left: limits::LOOK_BYTES_FREE,
+        open_bodies: 0,
+    };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(FUEL);

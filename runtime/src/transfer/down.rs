@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compare::{self, Comparison};
 use super::local::{FileFacts, Target, What};
+use super::pages::Pages;
 use super::receive::{self, Expected};
 use super::up::Counted;
 use super::work::Work;
@@ -113,9 +114,10 @@ impl Down<'_> {
 
     async fn folder(&self, path: &RelativePath, into: &RelativePath, work: &Work<Job>) -> Result<(), Error> {
         self.make_folder(into).await?;
-        let mut next: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
-            let page = self.attached.list(path, false, next.as_deref()).await?;
+            let page = self.attached.list(path, false, pages.due()).await?;
+            let more = pages.after(&page, &format!("{}:{path}", self.attached.name()))?;
             let mut jobs = Vec::new();
             for entry in page.entries {
                 let below = entry.path.strip(&self.root).unwrap_or_default();
@@ -127,9 +129,8 @@ impl Down<'_> {
             }
             jobs.reverse();
             work.add(jobs);
-            match page.next {
-                Some(more) => next = Some(more),
-                None => return Ok(()),
+            if !more {
+                return Ok(());
             }
         }
     }

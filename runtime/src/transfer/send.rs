@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{Error, Evidence, Mismatch, Remains, verify};
-use crate::attached::{self, Attached};
+use crate::attached::{self, Attached, Passed};
 use crate::content::{Progress as Moved, Section, Source};
 use crate::entry::{Entry, Info, Kind};
 use crate::hash::{Digests, Running};
@@ -37,13 +37,17 @@ pub(super) async fn send(
     moved: Option<&Moved>,
 ) -> Result<Sent, Error> {
     let upload = Upload { attached, path, source, info, moved };
-    let (entry, running) = if info.size <= attached.manifest().upload.single_max {
+    let (entry, passed) = if info.size <= attached.manifest().upload.single_max {
         let whole = Section::whole(Arc::clone(source));
         attached.put(path, &whole, info, moved).await?
     } else {
         upload.in_parts().await?
     };
-    let digests = upload.digests(running).await?;
+    // A connector that says "stored" and never sent it could report any hash: we would have computed it.
+    if passed.sent_bytes < info.size {
+        return Err(upload.never_sent(passed.sent_bytes));
+    }
+    let digests = upload.digests(passed.running).await?;
     match verify::verify(&entry, &digests) {
         Ok(evidence) => Ok(Sent { entry, digests, evidence }),
         Err(mismatch) => Err(upload.take_back(&entry, mismatch).await),
@@ -59,7 +63,7 @@ struct Upload<'a> {
 }
 
 /// A session that came to its end.
-type Finished = (Entry, Option<Running>);
+type Finished = (Entry, Passed);
 
 impl Upload<'_> {
     async fn in_parts(&self) -> Result<Finished, Error> {
@@ -78,35 +82,46 @@ impl Upload<'_> {
         let first = self.part(0)?;
         let first = self.attached.manifest().upload.opening_takes_bytes.then_some(&first);
         let begun = self.attached.begin_upload(self.path, self.info, first, self.moved).await?;
-        let (session, mut progress, hashed) = begun;
-        let mut running = hashed.unwrap_or_else(|| Running::new(&self.attached.algorithms()));
-        let mut standstills = 0_u32;
+        let (session, mut progress, passed) = begun;
+        let mut sent_bytes = passed.sent_bytes;
+        let mut running = passed.running.unwrap_or_else(|| Running::new(&self.attached.algorithms()));
+        let (mut standstills, mut furthest) = (0_u32, 0_u64);
         loop {
             let offset = match progress {
-                Progress::Done(entry) => return Ok((entry, Some(running))),
-                Progress::Staged => return Ok((self.commit(&session).await?, Some(running))),
+                Progress::Done(entry) => return Ok((entry, Passed { running: Some(running), sent_bytes })),
+                Progress::Staged => {
+                    let entry = self.commit(&session).await?;
+                    return Ok((entry, Passed { running: Some(running), sent_bytes }));
+                }
                 Progress::More(offset) => offset,
             };
             running = self.hashed_to(running, offset).await?;
             let part = self.part(offset)?;
             let sent =
                 self.attached.upload_part(self.path, &session, self.info, &part, &running, self.moved).await;
-            let (next, hashed) = match sent {
-                Ok((next, hashed)) => (next, hashed),
+            let (next, passed) = match sent {
+                Ok((next, passed)) => (next, passed),
                 Err(error) if may_stand(&error) => {
                     let status = self.attached.upload_status(self.path, &session, self.info).await;
                     // What the first failure says is worth more than that the question failed too.
-                    (status.map_err(|_| error)?, None)
+                    let sent_bytes = part.size();
+                    (status.map_err(|_| error)?, Passed { running: None, sent_bytes })
                 }
                 Err(error) => return Err(error.into()),
             };
-            let moved_on = !matches!(next, Progress::More(next) if next <= offset);
+            // Going back and forth is no progress: only further than ever is.
+            let moved_on = !matches!(next, Progress::More(next) if next <= furthest.max(offset));
+            furthest = furthest.max(offset);
+            if let Progress::More(next) = next {
+                furthest = furthest.max(next);
+            }
             standstills = if moved_on { 0 } else { standstills.saturating_add(1) };
             if standstills > STANDSTILLS_MAX {
                 return Err(self.stuck(offset));
             }
             progress = next;
-            running = hashed.unwrap_or(running);
+            sent_bytes = sent_bytes.saturating_add(passed.sent_bytes);
+            running = passed.running.unwrap_or(running);
         }
     }
 
@@ -158,6 +173,12 @@ impl Upload<'_> {
         let removed = removed.is_ok_and(|results| results.iter().all(Result::is_ok));
         let remains = if removed { Remains::Removed } else { Remains::Present };
         Error::Corrupt { place: self.place(), mismatch, remains }
+    }
+
+    fn never_sent(&self, sent: u64) -> Error {
+        let reason =
+            format!("the connector says it is stored, but sent only {sent} of {} bytes", self.info.size);
+        Error::Unsent { place: self.place(), reason }
     }
 
     fn stuck(&self, offset: u64) -> Error {

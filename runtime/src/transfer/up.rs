@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compare::{Comparison, compare};
 use super::local::{self, FileFacts, Found, What};
+use super::pages::Pages;
 use super::send::{self, Sent};
 use super::work::Work;
 use super::{Error, Event, Evidence, Observer, Options, Summary};
@@ -261,21 +262,19 @@ impl Up<'_> {
     async fn listing(&self, path: &RelativePath) -> Result<Option<HashMap<String, Entry>>, Error> {
         let place = self.place(path)?;
         let mut there = HashMap::new();
-        let mut next: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
-            let page = match self.attached.list(&place, false, next.as_deref()).await {
+            let page = match self.attached.list(&place, false, pages.due()).await {
                 Ok(page) => page,
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            for entry in page.entries {
-                if let Some(name) = entry.path.name() {
-                    there.insert(name.to_owned(), entry);
-                }
-            }
-            match page.next {
-                Some(more) => next = Some(more),
-                None => return Ok(Some(there)),
+            let more = pages.after(&page, &format!("{}:{place}", self.attached.name()))?;
+            let named =
+                page.entries.into_iter().filter_map(|entry| Some((entry.path.name()?.to_owned(), entry)));
+            there.extend(named);
+            if !more {
+                return Ok(Some(there));
             }
         }
     }
