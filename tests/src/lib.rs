@@ -422,7 +422,7 @@ impl Rig {
 
 /// The built `wharf` with a home of its own, and emulators that it reaches under the services' real
 /// names. What a command prints is made stable: folders, moments, durations, speeds and ports become
-/// words in brackets. A command that hangs is ended by the runner, with the test.
+/// words in brackets, and so do identifiers of requests. A command that hangs is ended by the runner, with the test.
 #[derive(Debug)]
 pub struct Shell {
     /// The services.
@@ -615,7 +615,7 @@ fn stable(text: &str) -> String {
 }
 
 fn stable_line(line: &str) -> String {
-    let mut words: Vec<String> = line.split(' ').map(stable_moment).collect();
+    let mut words: Vec<String> = line.split(' ').map(|word| stable_guid(&stable_moment(word))).collect();
     for at in 1..words.len() {
         let (unit, mark) = match words[at].find([';', ',', ')']) {
             Some(end) => words[at].split_at(end),
@@ -649,6 +649,17 @@ fn stable_moment(word: &str) -> String {
         text.chars().map(|character| if character.is_ascii_digit() { '0' } else { character }).collect()
     };
     let Some(start) = shape(word).find("0000-00-00T00:00:00") else { return word.to_owned() };
-    let Some(end) = word[start..].find('Z') else { return word.to_owned() };
-    format!("{}[MOMENT]{}", &word[..start], stable_moment(&word[start + end + 1..]))
+    let after = &word[start + "0000-00-00T00:00:00".len()..];
+    let after = after.trim_start_matches(|character: char| character.is_ascii_digit() || character == '.');
+    format!("{}[MOMENT]{}", &word[..start], stable_moment(after.strip_prefix('Z').unwrap_or(after)))
+}
+
+/// `1b4e28ba-2fa1-11d2-883f-0016d3cca427`, wherever it is in a word.
+fn stable_guid(word: &str) -> String {
+    let shape = |character: char| if character.is_ascii_hexdigit() { '0' } else { character };
+    let shape: String = word.chars().filter(char::is_ascii).map(shape).collect();
+    match shape.find("00000000-0000-0000-0000-000000000000") {
+        Some(start) if word.is_ascii() => format!("{}[GUID]{}", &word[..start], stable_guid(&word[start + 36..])),
+        _ => word.to_owned(),
+    }
 }

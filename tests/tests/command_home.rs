@@ -36,15 +36,53 @@ fn a_file_that_is_no_connector() {
         component.section(&types).section(&imports);
         section::write(&component.finish(), MANIFEST.as_bytes()).unwrap()
     };
-    insta::assert_snapshot!(install(&shell, b"#!/bin/sh\necho hello\n"), @"");
-    insta::assert_snapshot!(install(&shell, b""), @"");
-    insta::assert_snapshot!(install(&shell, b"\0asm\x01\0\0\0"), @"");
-    insta::assert_snapshot!(install(&shell, &Component::new().finish()), @"");
-    insta::assert_snapshot!(install(&shell, &honest[..honest.len() / 2]), @"");
-    insta::assert_snapshot!(install(&shell, &honest[..honest.len() - 1]), @"");
-    insta::assert_snapshot!(install(&shell, &foreign), @"");
+    insta::assert_snapshot!(install(&shell, b"#!/bin/sh\necho hello\n"), @"
+    --- stderr
+    error: `[FOLDER]/connector.wasm` cannot be installed
+      caused by: the connector is refused: the file is not a WebAssembly component
+    hint: a connector is built for WASI 0.2, in Rust with `--target wasm32-wasip2`
+    --- exit 15
+    ");
+    insta::assert_snapshot!(install(&shell, b""), @"
+    --- stderr
+    error: `[FOLDER]/connector.wasm` cannot be installed
+      caused by: the connector is refused: the file is not a WebAssembly component
+    hint: a connector is built for WASI 0.2, in Rust with `--target wasm32-wasip2`
+    --- exit 15
+    ");
+    insta::assert_snapshot!(install(&shell, b"\0asm\x01\0\0\0"), @"
+    --- stderr
+    error: `[FOLDER]/connector.wasm` cannot be installed
+      caused by: the connector is refused: the file is not a WebAssembly component
+    hint: a connector is built for WASI 0.2, in Rust with `--target wasm32-wasip2`
+    --- exit 15
+    ");
+    insta::assert_snapshot!(install(&shell, &Component::new().finish()), @"
+    --- stderr
+    error: `[FOLDER]/connector.wasm` cannot be installed
+      caused by: the connector is refused: the component has no manifest
+    hint: add one with `wharf connector pack FILE --manifest MANIFEST`
+    --- exit 15
+    ");
+    for end in [honest.len() / 2, honest.len() - 1] {
+        let message = install(&shell, &honest[..end]).failed(15);
+        assert!(message.contains("caused by: the connector is refused: the component is damaged: "), "{message}");
+        assert!(message.ends_with("hint: get the file again from its vendor"), "{message}");
+    }
+    insta::assert_snapshot!(install(&shell, &foreign), @"
+    --- stderr
+    error: `[FOLDER]/connector.wasm` cannot be installed
+      caused by: the connector is refused: the component imports `wasi:sockets/tcp@0.2.0`, which no connector may have
+    hint: ask the vendor for a connector of this contract
+    --- exit 15
+    ");
     let missing = shell.path("missing.wasm");
-    insta::assert_snapshot!(shell.run(&["connector", "install", missing.to_str().unwrap(), "--allow-unsigned"]), @"");
+    insta::assert_snapshot!(shell.run(&["connector", "install", missing.to_str().unwrap(), "--allow-unsigned"]), @"
+    --- stderr
+    error: cannot read `[FOLDER]/missing.wasm`
+      caused by: No such file or directory (os error 2)
+    --- exit 12
+    ");
     assert!(!shell.path("home").exists(), "a refused file makes no home");
     shell.install(Service::Dropbox).done();
     assert_eq!(shell.run(&["connector", "list"]).done().lines().count(), 2);
@@ -54,7 +92,13 @@ fn a_file_that_is_no_connector() {
 fn a_connector_that_nobody_signed() {
     let shell = Shell::new();
     let file = shell.file("connector.wasm", connector("dropbox"));
-    insta::assert_snapshot!(shell.run(&["connector", "install", &file]), @"");
+    insta::assert_snapshot!(shell.run(&["connector", "install", &file]), @"
+    --- stderr
+    error: `[FOLDER]/connector.wasm` cannot be installed
+      caused by: the connector is not signed
+    hint: `--allow-unsigned` installs it all the same; it is shown as unsigned everywhere
+    --- exit 5
+    ");
     install(&shell, &connector("dropbox")).done();
     // It is said wherever it is shown.
     assert!(shell.run(&["connector", "list"]).done().contains("unsigned"));
@@ -82,9 +126,20 @@ fn a_manifest_that_cannot_be_packed() {
         change(&mut manifest);
         serde_json::to_string_pretty(&manifest).unwrap()
     };
-    insta::assert_snapshot!(pack(&changed(&|manifest| manifest["surprise"] = 1.into())), @"");
-    insta::assert_snapshot!(pack(&changed(&|manifest| manifest["routes"][0]["surprise"] = 1.into())), @"");
-    insta::assert_snapshot!(pack("{"), @"");
+    let unknown: [&dyn Fn(&mut Value); 2] =
+        [&|manifest| manifest["surprise"] = 1.into(), &|manifest| manifest["routes"][0]["surprise"] = 1.into()];
+    for change in unknown {
+        let message = pack(&changed(change)).failed(15);
+        assert!(message.starts_with("error: the manifest `[FOLDER]/manifest.json` is refused\n  caused by: the manifest is malformed: unknown field `surprise`, expected one of "), "{message}");
+        assert!(message.ends_with("hint: mend that field and pack again"), "{message}");
+    }
+    insta::assert_snapshot!(pack("{"), @"
+    --- stderr
+    error: the manifest `[FOLDER]/manifest.json` is refused
+      caused by: the manifest is malformed: EOF while parsing an object at line 1 column 1
+    hint: mend that field and pack again
+    --- exit 15
+    ");
     assert!(!output.exists(), "nothing is written, under no name");
     let left: Vec<_> = std::fs::read_dir(shell.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("partial")), "{left:?}");
@@ -112,11 +167,31 @@ fn a_destination_without_an_account_that_can_be_used() {
         let words = ["destination", "create", "archive", "--type", "onedrive", "--backup-directory", "/backups/server1", "--yes"];
         shell.run(&[&words, more].concat())
     };
-    insta::assert_snapshot!(create(&[]), @"");
-    insta::assert_snapshot!(create(&["--account", "nobody"]), @"");
-    insta::assert_snapshot!(create(&["--account", "other"]), @"");
+    insta::assert_snapshot!(create(&[]), @"
+    --- stderr
+    error: destination `archive` needs an account of type `onedrive`
+    hint: add `--account NAME`; `wharf account list` has those of type `onedrive`
+    --- exit 6
+    ");
+    insta::assert_snapshot!(create(&["--account", "nobody"]), @"
+    --- stderr
+    error: destination `archive` names account `nobody`, which does not exist
+    hint: run `wharf account add nobody --type onedrive --token-file FILE` first
+    --- exit 3
+    ");
+    insta::assert_snapshot!(create(&["--account", "other"]), @"
+    --- stderr
+    error: destination `archive` is of type `onedrive`, but account `other` is of type `dropbox`
+    hint: run `wharf account add NAME --type onedrive --token-file FILE`, and name it as the destination's account
+    --- exit 2
+    ");
     create(&["--account", "work"]).done();
-    insta::assert_snapshot!(shell.run(&["account", "remove", "work"]), @"");
+    insta::assert_snapshot!(shell.run(&["account", "remove", "work"]), @"
+    --- stderr
+    error: account `work` is used by `archive`
+    hint: delete those destinations first
+    --- exit 4
+    ");
 
     // By hand: what no command allows.
     let file = shell.path("home/destinations/archive.toml");
@@ -127,9 +202,24 @@ fn a_destination_without_an_account_that_can_be_used() {
         shell.run(&["ls", "archive:"])
     };
     let line = sound.lines().find(|line| line.starts_with("account")).unwrap();
-    insta::assert_snapshot!(edited(line, ""), @"");
-    insta::assert_snapshot!(edited(line, "account = \"other\""), @"");
-    insta::assert_snapshot!(edited(line, "account = \"nobody\""), @"");
+    insta::assert_snapshot!(edited(line, ""), @"
+    --- stderr
+    error: destination `archive` needs an account of type `onedrive`
+    hint: run `wharf account add NAME --type onedrive --token-file FILE`, and name it as the destination's account
+    --- exit 6
+    ");
+    insta::assert_snapshot!(edited(line, "account = \"other\""), @"
+    --- stderr
+    error: destination `archive` is of type `onedrive`, but account `other` is of type `dropbox`
+    hint: run `wharf account add NAME --type onedrive --token-file FILE`, and name it as the destination's account
+    --- exit 2
+    ");
+    insta::assert_snapshot!(edited(line, "account = \"nobody\""), @"
+    --- stderr
+    error: there is no account `nobody`
+    hint: run `wharf account list` to see which there are
+    --- exit 3
+    ");
     std::fs::write(&file, &sound).unwrap();
     still_works(&shell, Service::OneDrive);
 }
@@ -144,16 +234,56 @@ fn a_destination_file_that_cannot_be_read() {
         std::fs::write(&file, text).unwrap();
         shell.run(&["ls", "archive:"])
     };
-    insta::assert_snapshot!(broken(format!("surprise = 1\n{sound}")), @"");
-    insta::assert_snapshot!(broken(sound.replace("threads = ", "threads = 9000 #")), @"");
-    insta::assert_snapshot!(broken(sound.replace("backup_directory = \"/", "backup_directory = \"/../")), @"");
-    insta::assert_snapshot!(broken("\u{0}\u{1}garbage".to_owned()), @"");
-    insta::assert_snapshot!(broken(String::new()), @"");
-    insta::assert_snapshot!(shell.run(&["destination", "list"]), @"");
+    insta::assert_snapshot!(broken(format!("surprise = 1\n{sound}")), @"
+    --- stderr
+    error: `destinations/archive.toml` line 1: unknown field `surprise`, expected one of `connector`, `account`, `owner`, `backup_directory`, `read_only`, `threads`, `retries`, `http_version`, `disk_limit`, `hidden`, `disabled`, `job_type`, `dr`, `options`, `grant`
+    --- exit 14
+    ");
+    let without: String = sound.lines().filter(|line| !line.starts_with("threads")).map(|line| format!("{line}\n")).collect();
+    let message = broken(format!("threads = 9000\n{without}")).failed(14);
+    assert!(message.contains("`destinations/archive.toml`") && message.contains("`threads`"), "{message}");
+    insta::assert_snapshot!(broken(sound.replace("backup_directory = \"/", "backup_directory = \"/../")), @r#"
+    --- stderr
+    error: `destinations/archive.toml` `backup_directory` is "/../backups/server1": the path has the name `..`, which would leave the backup directory
+    --- exit 14
+    "#);
+    insta::assert_snapshot!(broken("\u{0}\u{1}garbage".to_owned()), @"
+    --- stderr
+    error: `destinations/archive.toml` line 1: key with no value, expected `=`
+    --- exit 14
+    ");
+    insta::assert_snapshot!(broken(String::new()), @"
+    --- stderr
+    error: `destinations/archive.toml` line 1: missing field `connector`
+    --- exit 14
+    ");
+    insta::assert_snapshot!(shell.run(&["destination", "list"]), @"
+    --- stdout
+    NAME  TYPE  ACCOUNT  BACKUP DIRECTORY  THREADS  NOTES
+    --- stderr
+    warning: `destinations/archive.toml` line 1: missing field `connector`
+    --- exit 14
+    ");
     // What cannot be read can be deleted, and made again.
-    insta::assert_snapshot!(shell.run(&["destination", "delete", "archive"]), @"");
+    insta::assert_snapshot!(shell.run(&["destination", "delete", "archive"]), @"
+    --- stderr
+    deleted destination `archive`; what is stored in its backup directory stays
+    --- exit 0
+    ");
     shell.create("archive", Service::Dropbox, &["--yes"]).done();
     still_works(&shell, Service::Dropbox);
+}
+
+/// File, line and key: what an operator needs to mend it.
+#[test]
+fn a_value_of_another_kind_is_named_by_its_key() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    let file = shell.path("home/destinations/archive.toml");
+    let sound = std::fs::read_to_string(&file).unwrap();
+    let without: String = sound.lines().filter(|line| !line.starts_with("threads")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, format!("threads = \"many\"\n{without}")).unwrap();
+    let message = shell.run(&["ls", "archive:"]).failed(14);
+    assert!(message.contains("`destinations/archive.toml` line 1") && message.contains("`threads`"), "{message}");
 }
 
 /// It is not run; the connector is compiled again, which only those hear who ask for it.
@@ -182,7 +312,12 @@ fn a_connector_that_lost_its_file() {
     let blobs = shell.path("home/blobs/sha256");
     let blob = std::fs::read_dir(&blobs).unwrap().next().unwrap().unwrap().path();
     std::fs::write(&blob, b"garbage").unwrap();
-    insta::assert_snapshot!(shell.run(&["ls", "archive:"]).to_string().replace(blob.file_name().unwrap().to_str().unwrap(), "[DIGEST]"), @"");
+    insta::assert_snapshot!(shell.run(&["ls", "archive:"]).to_string().replace(blob.file_name().unwrap().to_str().unwrap(), "[DIGEST]"), @"
+    --- stderr
+    error: the component of connector `dev.wharf.dropbox` is missing or damaged
+    hint: install `dev.wharf.dropbox` again
+    --- exit 14
+    ");
     // What it says to do helps.
     shell.install(Service::Dropbox).done();
     still_works(&shell, Service::Dropbox);
@@ -196,15 +331,25 @@ fn a_token_that_is_none() {
         let file = shell.file("token.json", text);
         shell.run(&["account", "add", "work", "--type", "dropbox", "--token-file", &file, "--client-id", "id"])
     };
-    insta::assert_snapshot!(add("{\"access_token\": \"secret-text"), @"");
-    insta::assert_snapshot!(add("{\"refresh_token\": \"secret-text\"}"), @"");
-    insta::assert_snapshot!(add(""), @"");
+    insta::assert_snapshot!(add("{\"access_token\": \"secret-text"), @"
+    --- stderr
+    error: `[FOLDER]/token.json` holds no token that can be used
+      caused by: this is not a token as rclone keeps it, a JSON object with `access_token`: line 1, column 29
+    hint: give the token as rclone keeps it: `rclone config dump | jq -r .REMOTE.token`
+    --- exit 2
+    ");
+    for text in ["{\"scope\": \"secret-text\"}", "", "[]", "secret-text"] {
+        let message = add(text).failed(2);
+        assert!(message.contains("`[FOLDER]/token.json` holds no token") && !message.contains("secret-text"), "{message}");
+    }
     let missing = shell.path("missing.json");
     let words = ["account", "add", "work", "--type", "dropbox", "--client-id", "id", "--token-file"];
-    insta::assert_snapshot!(shell.run(&[&words[..], &[missing.to_str().unwrap()]].concat()), @"");
+    let message = shell.run(&[&words[..], &[missing.to_str().unwrap()]].concat()).failed(12);
+    assert!(message.starts_with("error: cannot read `[FOLDER]/missing.json`"), "{message}");
     assert_eq!(shell.run(&["account", "list"]).done(), "", "no half account");
     shell.add_account("work", Service::Dropbox).done();
-    insta::assert_snapshot!(shell.add_account("work", Service::Dropbox), @"");
+    let message = shell.add_account("work", Service::Dropbox).failed(4);
+    assert!(message.starts_with("error: there is an account `work` already\nhint: "), "{message}");
     shell.create("archive", Service::Dropbox, &["--yes"]).done();
     still_works(&shell, Service::Dropbox);
 }
@@ -212,10 +357,20 @@ fn a_token_that_is_none() {
 #[test]
 fn a_home_that_is_not_there() {
     let shell = Shell::new();
-    insta::assert_snapshot!(shell.run(&["ls", "archive:"]), @"");
+    insta::assert_snapshot!(shell.run(&["ls", "archive:"]), @"
+    --- stderr
+    error: there is no Wharf home at `[FOLDER]/home`
+    hint: name the home with `--home` or `WHARF_HOME`; installing a connector creates one
+    --- exit 14
+    ");
     assert!(!shell.path("home").exists(), "looking makes no home");
     let file = shell.file("home", "a file");
-    insta::assert_snapshot!(shell.run(&["connector", "list"]), @"");
+    insta::assert_snapshot!(shell.run(&["connector", "list"]), @"
+    --- stderr
+    error: there is no Wharf home at `[FOLDER]/home`
+    hint: name the home with `--home` or `WHARF_HOME`; installing a connector creates one
+    --- exit 14
+    ");
     std::fs::remove_file(file).unwrap();
     shell.install(Service::Dropbox).done();
 }

@@ -22,10 +22,29 @@ fn still_works(shell: &Shell) {
 #[test]
 fn a_destination_that_is_not_there() {
     let shell = Shell::with_archive(Service::OneDrive);
-    insta::assert_snapshot!(shell.run(&["ls", "nowhere:"]), @"");
-    insta::assert_snapshot!(shell.run(&["copy", "nowhere:", "/tmp"]), @"");
-    insta::assert_snapshot!(shell.run(&["audit", "nowhere"]), @"");
-    insta::assert_snapshot!(shell.run(&["ls", "nowhere:", "--json"]), @"");
+    insta::assert_snapshot!(shell.run(&["ls", "nowhere:"]), @"
+    --- stderr
+    error: there is no destination `nowhere`
+    hint: run `wharf destination list` to see which there are
+    --- exit 3
+    ");
+    insta::assert_snapshot!(shell.run(&["copy", "nowhere:", "/tmp"]), @"
+    --- stderr
+    error: there is no destination `nowhere`
+    hint: run `wharf destination list` to see which there are
+    --- exit 3
+    ");
+    insta::assert_snapshot!(shell.run(&["audit", "nowhere"]), @"
+    --- stderr
+    error: there is no destination `nowhere`
+    hint: run `wharf destination list` to see which there are
+    --- exit 3
+    ");
+    insta::assert_snapshot!(shell.run(&["ls", "nowhere:", "--json"]), @r#"
+    --- stderr
+    {"error":"there is no destination `nowhere`","causes":[],"hint":"run `wharf destination list` to see which there are","kind":"not-found","exit_code":3}
+    --- exit 3
+    "#);
     still_works(&shell);
 }
 
@@ -36,11 +55,37 @@ fn a_place_that_makes_no_sense() {
         let message = shell.run(words).failed(2);
         assert!(message.contains("`..`"), "{message}");
     }
-    insta::assert_snapshot!(shell.run(&["ls", "archive:../other"]), @"");
-    insta::assert_snapshot!(shell.run(&["ls", "archive:../other", "--json"]), @"");
-    insta::assert_snapshot!(shell.run(&["ls", "/srv"]), @"");
-    insta::assert_snapshot!(shell.run(&["copy", "/srv", "/tmp"]), @"");
-    insta::assert_snapshot!(shell.run(&["rm", "-r", "archive:"]), @"");
+    insta::assert_snapshot!(shell.run(&["ls", "archive:../other"]), @"
+    --- stderr
+    error: invalid value 'archive:../other' for '<NAME:PATH>': the path has the name `..`, which would leave the backup directory
+
+    For more information, try '--help'.
+    --- exit 2
+    ");
+    insta::assert_snapshot!(shell.run(&["ls", "archive:../other", "--json"]), @r#"
+    --- stderr
+    {"error":"invalid value 'archive:../other' for '<NAME:PATH>': the path has the name `..`, which would leave the backup directory","causes":[],"hint":"run the same command with `--help`","kind":"usage","exit_code":2}
+    --- exit 2
+    "#);
+    insta::assert_snapshot!(shell.run(&["ls", "/srv"]), @"
+    --- stderr
+    error: invalid value '/srv' for '<NAME:PATH>': a place at a destination is wanted: its name, a colon and a path, as in `archive:srv`
+
+    For more information, try '--help'.
+    --- exit 2
+    ");
+    insta::assert_snapshot!(shell.run(&["copy", "/srv", "/tmp"]), @"
+    --- stderr
+    error: neither `/srv` nor `/tmp` is at a destination
+    hint: write one of them as NAME:path; between local folders use `cp -a`
+    --- exit 2
+    ");
+    insta::assert_snapshot!(shell.run(&["rm", "-r", "archive:"]), @"
+    --- stderr
+    error: `archive:` is the backup directory itself, which is not removed
+    hint: name what to remove in it; `wharf ls archive:` shows what there is
+    --- exit 2
+    ");
     still_works(&shell);
 }
 
@@ -49,7 +94,8 @@ fn a_path_that_is_not_there() {
     for service in Service::ALL {
         let shell = Shell::with_archive(service);
         let message = shell.run(&["stat", "archive:missing"]).failed(3);
-        assert_eq!(message.lines().next(), Some("error: `archive:missing` is not there"), "{service:?}: {message}");
+        assert_eq!(message.lines().next(), Some("error: cannot look at `archive:missing`: not found"), "{message}");
+        assert!(message.ends_with("hint: run `wharf ls archive:` to see what is there"), "{message}");
         shell.run(&["rm", "archive:missing"]).failed(3);
         shell.run(&["ls", "archive:missing"]).failed(3);
         let back = shell.room("back");
@@ -63,18 +109,38 @@ fn a_path_that_is_not_there() {
 fn a_name_that_the_service_refuses() {
     let shell = Shell::with_archive(Service::OneDrive);
     let file = shell.file("names/a:b", "x");
-    insta::assert_snapshot!(shell.run(&["copy", &file, "archive:"]), @"");
-    insta::assert_snapshot!(shell.run(&["mkdir", "archive:a|b"]), @"");
+    insta::assert_snapshot!(shell.run(&["copy", &file, "archive:"]), @r#"
+    --- stderr
+    copied 0 files (0 B) in [TIME]; 1 failed
+    error: cannot store `archive:a:b`: the service cannot store this name: `a:b` has a control character or one of " * : < > ? / \ |
+    hint: rename it, or leave it out with `--exclude`
+    --- exit 11
+    "#);
+    insta::assert_snapshot!(shell.run(&["mkdir", "archive:a|b"]), @r#"
+    --- stderr
+    error: cannot make the folder `archive:a|b`: the service cannot store this name: `a|b` has a control character or one of " * : < > ? / \ |
+    hint: rename it, or leave it out with `--exclude`
+    --- exit 11
+    "#);
     // Of a folder, what can be stored is stored.
     shell.file("names/good", "x");
     let names = shell.room("names");
-    insta::assert_snapshot!(shell.run(&["copy", &names, "archive:names"]), @"");
+    insta::assert_snapshot!(shell.run(&["copy", &names, "archive:names"]), @r#"
+    --- stderr
+    error: cannot store `archive:names/a:b`: the service cannot store this name: `a:b` has a control character or one of " * : < > ? / \ |
+    copied 1 file (1 B) in [TIME], [SPEED]; 1 failed
+    hint: rename it, or leave it out with `--exclude`
+    error: 1 file could not be copied to `archive:names`
+    --- exit 1
+    "#);
     assert_eq!(shell.run(&["ls", "archive:names"]).done(), "good");
     still_works(&shell);
 
     let shell = Shell::with_archive(Service::Dropbox);
     let file = shell.file("names/trailing ", "x");
-    insta::assert_snapshot!(shell.run(&["copy", &file, "archive:"]), @"");
+    let message = shell.run(&["copy", &file, "archive:"]).failed(11);
+    assert!(message.starts_with("error: cannot look at `archive:trailing `: the service cannot store this name"), "{message}");
+    assert!(message.ends_with("hint: rename it, or leave it out with `--exclude`"), "{message}");
     still_works(&shell);
 }
 
@@ -112,9 +178,27 @@ fn a_folder_where_a_file_was_and_the_reverse() {
         let down = shell.run(&["copy", "archive:thing", &five]);
         assert_eq!(tree(&shell.path("five")).len(), 2);
         if service == Service::OneDrive {
-            insta::assert_snapshot!(folder_over_file, @"");
-            insta::assert_snapshot!(file_over_folder, @"");
-            insta::assert_snapshot!(down, @"");
+            insta::assert_snapshot!(folder_over_file, @"
+            --- stderr
+            copied 0 files (0 B) in [TIME]; 1 failed
+            error: `archive:thing` is a file, and a folder is to be copied there
+            hint: remove or rename one of the two
+            --- exit 4
+            ");
+            insta::assert_snapshot!(file_over_folder, @"
+            --- stderr
+            copied 0 files (0 B) in [TIME]; 1 failed
+            error: `archive:folder` is a folder, and a file is to be copied there
+            hint: remove or rename one of the two
+            --- exit 4
+            ");
+            insta::assert_snapshot!(down, @"
+            --- stderr
+            copied 0 files (0 B) in [TIME]; 1 failed
+            error: `[FOLDER]/five/thing` is a folder, and a file is to be copied there
+            hint: remove or rename one of the two
+            --- exit 4
+            ");
         }
         for ran in [folder_over_file, file_over_folder, down] {
             ran.failed(4);
@@ -128,8 +212,17 @@ fn a_folder_where_a_file_was_and_the_reverse() {
 fn a_local_file_that_is_not_there() {
     let shell = Shell::with_archive(Service::OneDrive);
     let missing = shell.path("missing");
-    insta::assert_snapshot!(shell.run(&["copy", missing.to_str().unwrap(), "archive:"]), @"");
-    insta::assert_snapshot!(shell.run(&["copy", missing.to_str().unwrap(), "archive:", "--json"]), @"");
+    insta::assert_snapshot!(shell.run(&["copy", missing.to_str().unwrap(), "archive:"]), @"
+    --- stderr
+    error: cannot read `[FOLDER]/missing`
+      caused by: No such file or directory (os error 2)
+    --- exit 12
+    ");
+    insta::assert_snapshot!(shell.run(&["copy", missing.to_str().unwrap(), "archive:", "--json"]), @r#"
+    --- stderr
+    {"error":"cannot read `[FOLDER]/missing`","causes":["No such file or directory (os error 2)"],"hint":null,"kind":"local","exit_code":12}
+    --- exit 12
+    "#);
     still_works(&shell);
 }
 
@@ -165,7 +258,14 @@ fn no_space_left_for_a_download() {
         let ran = shell.run(&["copy", "archive:large.bin", &small]);
         assert_eq!(tree(small.as_ref()), [], "nothing is left behind, under no name");
         if service == Service::OneDrive {
-            insta::assert_snapshot!(ran, @"");
+            insta::assert_snapshot!(ran, @"
+            --- stderr
+            copied 0 files (0 B) in [TIME]; 1 failed
+            error: cannot write `[FOLDER]/small/large.bin`
+              caused by: No space left on device (os error 28)
+            hint: free some space, then run the same command again: nothing half-written was left
+            --- exit 12
+            ");
         }
         ran.failed(12);
         still_works(&shell);
@@ -187,9 +287,28 @@ fn a_destination_that_is_only_read() {
         ];
         if service == Service::OneDrive {
             let [copy, remove, mkdir] = &refused;
-            insta::assert_snapshot!(copy, @"");
-            insta::assert_snapshot!(remove, @"");
-            insta::assert_snapshot!(mkdir, @"");
+            insta::assert_snapshot!(copy, @"
+            --- stderr
+            copied 0 files (0 B) in [TIME]; 1 failed
+            error: cannot store `restore:new/hello.txt`: denied
+              caused by: the route `put` is not granted
+            hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
+            --- exit 5
+            ");
+            insta::assert_snapshot!(remove, @"
+            --- stderr
+            error: cannot remove `restore:hello.txt`: denied
+              caused by: the route `delete` is not granted
+            hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
+            --- exit 5
+            ");
+            insta::assert_snapshot!(mkdir, @"
+            --- stderr
+            error: cannot make the folder `restore:new`: denied
+              caused by: the route `make-folder` is not granted
+            hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
+            --- exit 5
+            ");
         }
         for ran in refused {
             ran.failed(5);
@@ -213,9 +332,21 @@ fn an_account_that_must_sign_in_again() {
         }
         let ran = shell.run(&["ls", "archive:"]);
         if service == Service::OneDrive {
-            insta::assert_snapshot!(ran, @"");
+            insta::assert_snapshot!(ran, @"
+            --- stderr
+            error: cannot list `archive:`: the account's sign-in is no longer good
+              caused by: account `work` must sign in again: invalid_grant: AADSTS50173: The provided grant has expired due to it being revoked. (GET https://graph.microsoft.com/v1.0/me/drive/root:/backups/server1:/children)
+            hint: run `wharf account authorize work --token-file FILE`
+            --- exit 6
+            ");
             let file = shell.file("hello.txt", "hello");
-            insta::assert_snapshot!(shell.run(&["copy", &file, "archive:"]), @"");
+            insta::assert_snapshot!(shell.run(&["copy", &file, "archive:"]), @"
+            --- stderr
+            error: cannot look at `archive:hello.txt`: the account's sign-in is no longer good
+              caused by: account `work` must sign in again: invalid_grant: AADSTS50173: The provided grant has expired due to it being revoked. (GET https://graph.microsoft.com/v1.0/me/drive/root:/backups/server1/hello.txt)
+            hint: run `wharf account authorize work --token-file FILE`
+            --- exit 6
+            ");
         }
         let message = ran.failed(6);
         assert!(message.contains("hint: run `wharf account authorize work --token-file FILE`"), "{message}");
@@ -242,7 +373,14 @@ fn no_space_left_at_the_service() {
         let file = shell.file("large.bin", noise(1, 100_000));
         let ran = shell.run(&["copy", &file, "archive:"]);
         if service == Service::OneDrive {
-            insta::assert_snapshot!(ran, @"");
+            insta::assert_snapshot!(ran, @r#"
+            --- stderr
+            copied 0 files (0 B) in [TIME]; 1 failed
+            error: cannot store `archive:large.bin`: no space left at the service
+              caused by: the service answered 507: {"error":{"code":"quotaLimitReached","message":"The account is out of space","innerError":{"code":"insufficientStorage","date":"[MOMENT]","request-id":"[GUID]","client-request-id":"[GUID]"}}} (PUT https://graph.microsoft.com/v1.0/me/drive/root:/backups/server1/large.bin:/content)
+            hint: free some space at the service, or use another destination
+            --- exit 7
+            "#);
         }
         ran.failed(7);
         quota(1_000_000_000);
@@ -259,38 +397,35 @@ fn a_service_that_is_down() {
         let down = shell.cloud.faults().add(Rule::once(&format!("{}.*", service.kind()), Action::CutBefore).times(0));
         let ran = shell.run(&["ls", "archive:"]);
         if service == Service::OneDrive {
-            insta::assert_snapshot!(ran, @"");
             let message = shell.run(&["ls", "archive:", "--json"]).failed(8);
             let object: Value = serde_json::from_str(&message).unwrap();
             assert_eq!((&object["kind"], &object["exit_code"]), (&"unavailable".into(), &8.into()), "{object}");
             assert!(object["error"].is_string() && object["causes"].is_array(), "{object}");
         }
-        ran.failed(8);
+        let message = ran.failed(8);
+        assert!(message.starts_with("error: cannot list `archive:`: the service does not answer\n  caused by: "), "{message}");
+        assert!(message.ends_with("\nhint: run the same command again later; `wharf audit archive` has what was tried"), "{message}");
         assert!(shell.cloud.faults().remove(down));
         still_works(&shell);
     }
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for() {
-    let shell = Shell::with_account(Service::OneDrive);
-    shell.create("archive", Service::OneDrive, &["--retries", "0", "--yes"]).done();
-    let mut command = Command::new(wharf_tests::target().join("debug/wharf"));
-    command.env_clear().args(["--home", shell.path("home").to_str().unwrap()]);
-    for pair in shell.cloud.connect_to() {
-        command.args(["--connect-to", &pair]);
-    }
-    let ran = shell.ran(&command.args(["ls", "archive:"]).output().unwrap());
-    let message = ran.failed(8);
-    assert!(message.contains("certificate"), "{message}");
-    assert_eq!(shell.cloud.log().len(), 0, "no request was sent, and no token");
-    still_works(&shell);
-}
-
-#[test]
 fn an_error_as_an_object() {
     let shell = Shell::with_archive(Service::OneDrive);
-    insta::assert_snapshot!(shell.run(&["stat", "archive:missing", "--json"]), @"");
-    insta::assert_snapshot!(shell.run(&["stat", "--json"]), @"");
-    insta::assert_snapshot!(shell.run(&["--json", "nonsense"]), @"");
+    insta::assert_snapshot!(shell.run(&["stat", "archive:missing", "--json"]), @r#"
+    --- stderr
+    {"error":"cannot look at `archive:missing`: not found","causes":["the service answered 404: {\"error\":{\"code\":\"itemNotFound\",\"message\":\"Item not found\",\"innerError\":{\"date\":\"[MOMENT]\",\"request-id\":\"[GUID]\",\"client-request-id\":\"[GUID]\"}}} (GET https://graph.microsoft.com/v1.0/me/drive/root:/backups/server1/missing)"],"hint":"run `wharf ls archive:` to see what is there","kind":"not-found","exit_code":3}
+    --- exit 3
+    "#);
+    insta::assert_snapshot!(shell.run(&["stat", "--json"]), @r#"
+    --- stderr
+    {"error":"the following required arguments were not provided: <NAME:PATH>","causes":[],"hint":"run the same command with `--help`","kind":"usage","exit_code":2}
+    --- exit 2
+    "#);
+    insta::assert_snapshot!(shell.run(&["--json", "nonsense"]), @r#"
+    --- stderr
+    {"error":"unrecognized subcommand 'nonsense'","causes":[],"hint":"run the same command with `--help`","kind":"usage","exit_code":2}
+    --- exit 2
+    "#);
 }

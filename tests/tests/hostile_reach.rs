@@ -331,7 +331,9 @@ async fn stays_inside(rig: &Rig, attached: &Attached, steps: &[Value]) {
     rig.cloud.clear_log();
     let results = attempt(attached, steps).await;
     let directory = format!("/backups/{}", attached.name());
-    for entry in rig.cloud.log() {
+    // Dropbox names what a request is about in its arguments, which the emulator's log does not keep;
+    // what comes back tells there.
+    for entry in rig.cloud.log().iter().filter(|entry| entry.kind.starts_with("onedrive.")) {
         assert!(entry.path.contains(&directory), "{entry:?}");
     }
     for (step, result) in steps.iter().zip(&results) {
@@ -382,7 +384,12 @@ async fn read_only(rig: &Rig, service: Service, writing: &Attached) {
     assert!(all.len() >= 6, "{}", all.len());
     all.push((json!({"route": "next-page", "json": r#"{"cursor":"x"}"#}), "not-granted"));
     refused(rig, &attached, &all).await;
-    // It can read all the same.
+    // It can read all the same, also after what was permitted above removed the directory.
+    let there = format!("/backups/{}/there", writing.name());
+    match service {
+        Service::OneDrive => rig.cloud.onedrive().put_file(ACCOUNT, &there, b"x").unwrap(),
+        Service::Dropbox => rig.cloud.dropbox().put_file(ACCOUNT, &there, b"x").unwrap(),
+    }
     let read = match service {
         Service::OneDrive => json!({"route": "stat", "item": ""}),
         Service::Dropbox => json!({"route": "stat", "json": r#"{"path":""}"#}),
@@ -443,5 +450,6 @@ async fn ten_thousand_requests_are_all_an_operation_gets() {
     let over = results.iter().filter(|result| result["failure"] == "invalid").count();
     assert_eq!(over, 10);
     attached.flush().await.unwrap();
-    assert_eq!(audit(&rig.host, attached.name().as_str()).len(), 10_000);
+    // One more says that there were too many; those after it are not worth the disk.
+    assert_eq!(audit(&rig.host, attached.name().as_str()).len(), 10_001);
 }

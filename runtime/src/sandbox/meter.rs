@@ -1,6 +1,7 @@
 //! What a guest has used: instructions and waiting, each against its own budget.
 //!
-//! A call into a guest is one future. The time spent inside its `poll` is computing; what the host
+//! A call into a guest is one future. The processor time that its thread spends inside its `poll` is
+//! computing (not the time that passes: a busy machine must not be charged to a guest); what the host
 //! computes for the guest inside (cleaning a reply, sealing handles) is taken off again. The time
 //! between polls is waiting; what the host waits for (a permit, a pause, a moving body) is not charged.
 
@@ -50,6 +51,14 @@ fn add(total: &AtomicU64, time: Duration) {
     total.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
+/// Processor time of this thread so far.
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanoseconds))
+}
+
 fn read(total: &AtomicU64) -> Duration {
     Duration::from_nanos(total.load(Ordering::Relaxed))
 }
@@ -63,9 +72,9 @@ impl<F: Future> Future for Excused<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let start = Instant::now();
+        let start = thread_time();
         let polled = self.work.as_mut().poll(context);
-        add(&self.meter.host_cpu, start.elapsed());
+        add(&self.meter.host_cpu, thread_time().saturating_sub(start));
         polled
     }
 }
@@ -110,9 +119,9 @@ impl<F: Future> Future for Metered<'_, F> {
     type Output = Result<F::Output, Overdrawn>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let start = Instant::now();
+        let start = thread_time();
         let polled = self.call.as_mut().poll(context);
-        self.used = self.used.saturating_add(start.elapsed());
+        self.used = self.used.saturating_add(thread_time().saturating_sub(start));
         match polled {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
             Poll::Pending if self.used.saturating_sub(read(&self.meter.host_cpu)) > self.limits.cpu => {
