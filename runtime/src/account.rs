@@ -123,18 +123,18 @@ impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound(_) => Some("run `wharf account list` to see which there are".to_owned()),
-            Self::Exists(name) => {
-                Some(format!("run `wharf account authorize {name}` to give it a new sign-in"))
-            }
+            Self::Exists(name) => Some(format!(
+                "run `wharf account authorize {name} --token-file FILE` to give it a new sign-in"
+            )),
             Self::InUse { .. } => Some("delete those destinations first".to_owned()),
             Self::SignInAgain { account, .. } | Self::Sealed(account) => {
-                Some(format!("run `wharf account authorize {account}`"))
+                Some(format!("run `wharf account authorize {account} --token-file FILE`"))
             }
             Self::ClientRefused { account, .. } => {
                 Some(format!("check `client_id` in `accounts/{account}.toml`, and the client's secret"))
             }
             Self::StillRefused { account, .. } => Some(format!(
-                "if this lasts, the sign-in lacks a permission or was revoked: run `wharf account authorize {account}`"
+                "if this lasts, the sign-in lacks a permission or was revoked: run `wharf account authorize {account} --token-file FILE`"
             )),
             Self::Home(error) => error.hint(),
             Self::Vault(error) => error.hint(),

@@ -292,13 +292,12 @@ impl Grant {
     }
 
     fn check_granted(&self, route: &Route) -> Result<(), Denial> {
-        if !self.granted.contains(&route.name) {
-            return Err(Denial::NotGranted(route.name.clone()));
-        }
         match (route.access, self.read_only) {
-            (Access::Write, true) => Err(Denial::ReadOnly(route.name.clone())),
-            (Access::Write, false) | (Access::Read, _) => Ok(()),
+            // Said first, since granting it would not help.
+            (Access::Write, true) => return Err(Denial::ReadOnly(route.name.clone())),
+            (Access::Write, false) | (Access::Read, _) => {}
         }
+        if self.granted.contains(&route.name) { Ok(()) } else { Err(Denial::NotGranted(route.name.clone())) }
     }
 
     fn build(

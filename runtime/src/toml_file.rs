@@ -13,6 +13,13 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
         let line = before.matches('\n').count() + 1;
         // The parser's own words may run over several lines.
         let message: Vec<_> = error.message().split_whitespace().collect();
-        format!("line {line}: {}", message.join(" "))
+        let message = message.join(" ");
+        // A value of the wrong kind is reported without its key, which is what a person looks for.
+        let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let key = written.split_once('=').map(|(key, _)| key.trim()).filter(|key| !key.is_empty());
+        match key.filter(|key| !message.contains(&format!("`{key}`"))) {
+            Some(key) => format!("line {line}: `{key}`: {message}"),
+            None => format!("line {line}: {message}"),
+        }
     })
 }

@@ -483,7 +483,8 @@ impl Shell {
     /// Emulators and an empty home.
     #[must_use]
     pub fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let cloud = runtime.block_on(Cloud::start(cloud::Options::default())).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), cloud.ca_pem()).unwrap();
@@ -525,17 +526,34 @@ impl Shell {
                 (service.token_json(ACCOUNT), service.client_id(), service.client_secret())
             }
         };
-        let (token, secret) = (self.file("token.json", token.to_string()), self.file("client-secret", secret));
+        let (token, secret) =
+            (self.file("token.json", token.to_string()), self.file("client-secret", secret));
         self.run(&[
-            "account", "add", name, "--type", service.kind(), "--token-file", &token, "--client-id", id,
-            "--client-secret-file", &secret,
+            "account",
+            "add",
+            name,
+            "--type",
+            service.kind(),
+            "--token-file",
+            &token,
+            "--client-id",
+            id,
+            "--client-secret-file",
+            &secret,
         ])
     }
 
     /// Create a destination of the account `work` in `/backups/server1`; `more` is what else is said.
     pub fn create(&self, name: &str, service: Service, more: &[&str]) -> Ran {
         let words = [
-            "destination", "create", name, "--type", service.kind(), "--account", "work", "--backup-directory",
+            "destination",
+            "create",
+            name,
+            "--type",
+            service.kind(),
+            "--account",
+            "work",
+            "--backup-directory",
             "/backups/server1",
         ];
         self.run(&[&words, more].concat())
@@ -634,10 +652,15 @@ fn stable_line(line: &str) -> String {
     }
     // The number before a unit is gone; the space after it went with it.
     let text = words.join(" ");
-    let text = ["[TIME]", "[MS]", "[SPEED]"].iter().fold(text, |text, word| text.replace(&format!("  {word}"), &format!(" {word}")));
+    let text = ["[TIME]", "[MS]", "[SPEED]"]
+        .iter()
+        .fold(text, |text, word| text.replace(&format!("  {word}"), &format!(" {word}")));
     match text.split_once("127.0.0.1:") {
         Some((before, after)) => {
-            format!("{before}127.0.0.1:[PORT]{}", after.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+            format!(
+                "{before}127.0.0.1:[PORT]{}",
+                after.trim_start_matches(|digit: char| digit.is_ascii_digit())
+            )
         }
         None => text,
     }
@@ -659,7 +682,9 @@ fn stable_guid(word: &str) -> String {
     let shape = |character: char| if character.is_ascii_hexdigit() { '0' } else { character };
     let shape: String = word.chars().filter(char::is_ascii).map(shape).collect();
     match shape.find("00000000-0000-0000-0000-000000000000") {
-        Some(start) if word.is_ascii() => format!("{}[GUID]{}", &word[..start], stable_guid(&word[start + 36..])),
+        Some(start) if word.is_ascii() => {
+            format!("{}[GUID]{}", &word[..start], stable_guid(&word[start + 36..]))
+        }
         _ => word.to_owned(),
     }
 }

@@ -259,16 +259,25 @@ fn json_is_data_a_line_and_nothing_else() {
         let listed = listed.json();
         let found = |path: &str| listed.iter().find(|line| line["path"] == path).unwrap_or(&Value::Null);
         assert_eq!(listed.len(), 5, "{listed:?}");
-        assert_eq!((&found("data")["kind"], &found("data/docs")["kind"]), (&"folder".into(), &"folder".into()));
+        assert_eq!(
+            (&found("data")["kind"], &found("data/docs")["kind"]),
+            (&"folder".into(), &"folder".into())
+        );
         let hello = found("data/hello.txt");
-        assert_eq!((&hello["kind"], &hello["size"], &hello["name"]), (&"file".into(), &5.into(), &"hello.txt".into()));
+        assert_eq!(
+            (&hello["kind"], &hello["size"], &hello["name"]),
+            (&"file".into(), &5.into(), &"hello.txt".into())
+        );
         for key in ["modified", "hash", "revision"] {
             assert!(!hello[key].is_null(), "{service:?}: no {key} in {hello}");
         }
         let stat = shell.run(&["stat", "archive:data/hello.txt", "--json"]).json();
         assert_eq!(stat[0], *hello);
         let words = shell.run(&["stat", "archive:data/hello.txt"]).done();
-        assert!(words.starts_with("path      archive:data/hello.txt\nkind      file\nsize      5 bytes\n"), "{words}");
+        assert!(
+            words.starts_with("path      archive:data/hello.txt\nkind      file\nsize      5 bytes\n"),
+            "{words}"
+        );
         let summary = shell.run(&["audit", "archive", "--summary", "--json"]).json();
         let routes = summary[0]["routes"].as_array().unwrap();
         let puts: Vec<&Value> = routes.iter().filter(|route| route["operation"] == "put").collect();
@@ -292,7 +301,11 @@ fn the_summary_of_an_audit() {
     shell.run(&["stat", "archive:hello.txt"]).done();
     let summary = shell.run(&["audit", "archive", "--summary"]);
     // Bytes received depend on what the service says of itself, and times on the machine.
-    let table: Vec<String> = summary.stdout.lines().map(|line| line.split_whitespace().take(9).collect::<Vec<_>>().join(" ")).collect();
+    let table: Vec<String> = summary
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().take(9).collect::<Vec<_>>().join(" "))
+        .collect();
     insta::assert_snapshot!(table.join("\n"), @"
     OPERATION ROUTE REQUESTS RETRIED PAUSED DENIED FAILED SENT RECEIVED
     stat stat 2 0 0 0 0 0 B
@@ -310,7 +323,9 @@ fn commands(shell: &Shell) -> Vec<Vec<String>> {
         let help = help(shell, &words);
         let below = help.lines().skip_while(|line| *line != "Commands:").skip(1);
         for line in below.take_while(|line| line.starts_with("  ")) {
-            let Some(name) = line.split_whitespace().next().filter(|_| !line.starts_with("   ")) else { continue };
+            let Some(name) = line.split_whitespace().next().filter(|_| !line.starts_with("   ")) else {
+                continue;
+            };
             waiting.push([words.as_slice(), &[name.to_owned()]].concat());
         }
         found.push(words);
@@ -369,7 +384,13 @@ fn completions_for_every_shell() {
 fn a_reader_who_has_gone_is_no_failure() {
     let shell = Shell::with_archive(Service::Dropbox);
     shell.cloud.dropbox().put_many(ACCOUNT, "/backups/server1", 3000).unwrap();
-    for words in [&["ls", "archive:"][..], &["completion", "bash"], &["--help"], &["audit", "archive"], &["destination", "list"]] {
+    for words in [
+        &["ls", "archive:"][..],
+        &["completion", "bash"],
+        &["--help"],
+        &["audit", "archive"],
+        &["destination", "list"],
+    ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = shell.command(words).stdout(writer).stderr(Stdio::piped()).output().unwrap();
@@ -399,7 +420,16 @@ fn a_listing_compiles_nothing() {
 fn two_processes_create_the_same_destination_and_one_wins() {
     let shell = Shell::with_account(Service::OneDrive);
     let words = [
-        "destination", "create", "archive", "--type", "onedrive", "--account", "work", "--backup-directory", "/backups/server1", "--yes",
+        "destination",
+        "create",
+        "archive",
+        "--type",
+        "onedrive",
+        "--account",
+        "work",
+        "--backup-directory",
+        "/backups/server1",
+        "--yes",
     ];
     let start = || shell.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = [start(), start(), start()];
@@ -410,6 +440,10 @@ fn two_processes_create_the_same_destination_and_one_wins() {
         let message = loser.clone().failed(4);
         assert!(message.contains("error: ") && message.contains("`archive`"), "{message}");
     }
-    assert_eq!(shell.run(&["destination", "list"]).done().lines().count(), 2, "a heading and one destination");
+    assert_eq!(
+        shell.run(&["destination", "list"]).done().lines().count(),
+        2,
+        "a heading and one destination"
+    );
     shell.run(&["ls", "archive:"]).done();
 }

@@ -1,5 +1,6 @@
 //! What is installed and configured: connectors that may not be, accounts that cannot be used, and a
 //! home that somebody's hands were in.
+#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use serde_json::Value;
 use wasm_encoder::{Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection, InstanceType};
@@ -17,10 +18,15 @@ fn install(shell: &Shell, bytes: &[u8]) -> Ran {
 #[track_caller]
 fn still_works(shell: &Shell, service: Service) {
     match service {
-        Service::OneDrive => shell.cloud.onedrive().put_file(ACCOUNT, "/backups/server1/there", b"x").unwrap(),
+        Service::OneDrive => {
+            shell.cloud.onedrive().put_file(ACCOUNT, "/backups/server1/there", b"x").unwrap()
+        }
         Service::Dropbox => shell.cloud.dropbox().put_file(ACCOUNT, "/backups/server1/there", b"x").unwrap(),
     }
-    assert_eq!(shell.run(&["ls", "archive:"]), Ran { code: Some(0), stdout: "there".into(), stderr: String::new() });
+    assert_eq!(
+        shell.run(&["ls", "archive:"]),
+        Ran { code: Some(0), stdout: "there".into(), stderr: String::new() }
+    );
 }
 
 #[test]
@@ -66,7 +72,10 @@ fn a_file_that_is_no_connector() {
     ");
     for end in [honest.len() / 2, honest.len() - 1] {
         let message = install(&shell, &honest[..end]).failed(15);
-        assert!(message.contains("caused by: the connector is refused: the component is damaged: "), "{message}");
+        assert!(
+            message.contains("caused by: the connector is refused: the component is damaged: "),
+            "{message}"
+        );
         assert!(message.ends_with("hint: get the file again from its vendor"), "{message}");
     }
     insta::assert_snapshot!(install(&shell, &foreign), @"
@@ -119,15 +128,24 @@ fn a_manifest_that_cannot_be_packed() {
     let output = shell.path("packed.wasm");
     let pack = |manifest: &str| {
         let manifest = shell.file("manifest.json", manifest);
-        shell.run(&["connector", "pack", &component, "--manifest", &manifest, "--output", output.to_str().unwrap()])
+        shell.run(&[
+            "connector",
+            "pack",
+            &component,
+            "--manifest",
+            &manifest,
+            "--output",
+            output.to_str().unwrap(),
+        ])
     };
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut manifest: Value = serde_json::from_str(MANIFEST).unwrap();
         change(&mut manifest);
         serde_json::to_string_pretty(&manifest).unwrap()
     };
-    let unknown: [&dyn Fn(&mut Value); 2] =
-        [&|manifest| manifest["surprise"] = 1.into(), &|manifest| manifest["routes"][0]["surprise"] = 1.into()];
+    let unknown: [&dyn Fn(&mut Value); 2] = [&|manifest| manifest["surprise"] = 1.into(), &|manifest| {
+        manifest["routes"][0]["surprise"] = 1.into()
+    }];
     for change in unknown {
         let message = pack(&changed(change)).failed(15);
         assert!(message.starts_with("error: the manifest `[FOLDER]/manifest.json` is refused\n  caused by: the manifest is malformed: unknown field `surprise`, expected one of "), "{message}");
@@ -141,7 +159,8 @@ fn a_manifest_that_cannot_be_packed() {
     --- exit 15
     ");
     assert!(!output.exists(), "nothing is written, under no name");
-    let left: Vec<_> = std::fs::read_dir(shell.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(shell.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("partial")), "{left:?}");
     pack(MANIFEST).done();
     install(&shell, &std::fs::read(&output).unwrap()).done();
@@ -164,7 +183,16 @@ fn a_destination_without_an_account_that_can_be_used() {
     shell.install(Service::Dropbox).done();
     shell.add_account("other", Service::Dropbox).done();
     let create = |more: &[&str]| {
-        let words = ["destination", "create", "archive", "--type", "onedrive", "--backup-directory", "/backups/server1", "--yes"];
+        let words = [
+            "destination",
+            "create",
+            "archive",
+            "--type",
+            "onedrive",
+            "--backup-directory",
+            "/backups/server1",
+            "--yes",
+        ];
         shell.run(&[&words, more].concat())
     };
     insta::assert_snapshot!(create(&[]), @"
@@ -239,7 +267,8 @@ fn a_destination_file_that_cannot_be_read() {
     error: `destinations/archive.toml` line 1: unknown field `surprise`, expected one of `connector`, `account`, `owner`, `backup_directory`, `read_only`, `threads`, `retries`, `http_version`, `disk_limit`, `hidden`, `disabled`, `job_type`, `dr`, `options`, `grant`
     --- exit 14
     ");
-    let without: String = sound.lines().filter(|line| !line.starts_with("threads")).map(|line| format!("{line}\n")).collect();
+    let without: String =
+        sound.lines().filter(|line| !line.starts_with("threads")).map(|line| format!("{line}\n")).collect();
     let message = broken(format!("threads = 9000\n{without}")).failed(14);
     assert!(message.contains("`destinations/archive.toml`") && message.contains("`threads`"), "{message}");
     insta::assert_snapshot!(broken(sound.replace("backup_directory = \"/", "backup_directory = \"/../")), @r#"
@@ -280,10 +309,14 @@ fn a_value_of_another_kind_is_named_by_its_key() {
     let shell = Shell::with_archive(Service::Dropbox);
     let file = shell.path("home/destinations/archive.toml");
     let sound = std::fs::read_to_string(&file).unwrap();
-    let without: String = sound.lines().filter(|line| !line.starts_with("threads")).map(|line| format!("{line}\n")).collect();
+    let without: String =
+        sound.lines().filter(|line| !line.starts_with("threads")).map(|line| format!("{line}\n")).collect();
     std::fs::write(&file, format!("threads = \"many\"\n{without}")).unwrap();
     let message = shell.run(&["ls", "archive:"]).failed(14);
-    assert!(message.contains("`destinations/archive.toml` line 1") && message.contains("`threads`"), "{message}");
+    assert!(
+        message.contains("`destinations/archive.toml` line 1") && message.contains("`threads`"),
+        "{message}"
+    );
 }
 
 /// It is not run; the connector is compiled again, which only those hear who ask for it.
@@ -329,7 +362,17 @@ fn a_token_that_is_none() {
     shell.install(Service::Dropbox).done();
     let add = |text: &str| {
         let file = shell.file("token.json", text);
-        shell.run(&["account", "add", "work", "--type", "dropbox", "--token-file", &file, "--client-id", "id"])
+        shell.run(&[
+            "account",
+            "add",
+            "work",
+            "--type",
+            "dropbox",
+            "--token-file",
+            &file,
+            "--client-id",
+            "id",
+        ])
     };
     insta::assert_snapshot!(add("{\"access_token\": \"secret-text"), @"
     --- stderr
@@ -340,7 +383,10 @@ fn a_token_that_is_none() {
     ");
     for text in ["{\"scope\": \"secret-text\"}", "", "[]", "secret-text"] {
         let message = add(text).failed(2);
-        assert!(message.contains("`[FOLDER]/token.json` holds no token") && !message.contains("secret-text"), "{message}");
+        assert!(
+            message.contains("`[FOLDER]/token.json` holds no token") && !message.contains("secret-text"),
+            "{message}"
+        );
     }
     let missing = shell.path("missing.json");
     let words = ["account", "add", "work", "--type", "dropbox", "--client-id", "id", "--token-file"];

@@ -19,7 +19,19 @@ fn no_secret_is_anywhere() {
             printed.push_str(&format!("{ran}\n"));
             ran
         };
-        run(&["destination", "create", "archive", "--type", service.kind(), "--account", "work", "--backup-directory", "/backups/server1", "--yes"]).done();
+        run(&[
+            "destination",
+            "create",
+            "archive",
+            "--type",
+            service.kind(),
+            "--account",
+            "work",
+            "--backup-directory",
+            "/backups/server1",
+            "--yes",
+        ])
+        .done();
         shell.file("data/hello.txt", "hello");
         let data = shell.room("data");
         // In parts at OneDrive, and one that is cut, so that what fails is told as well.
@@ -46,8 +58,18 @@ fn no_secret_is_anywhere() {
         let [access, refresh] = ["access_token", "refresh_token"].map(|key| token[key].as_str().unwrap());
         // What tokens begin with, so that the renewed ones are found as well; what signed addresses have.
         let secrets = [
-            access, refresh, &client_secret, &access[..8], "Bearer ", "uploadUrl", "downloadUrl", "tempauth", "guid=%27",
-            "psid=1", "/up/", "sharepoint.com/personal",
+            access,
+            refresh,
+            &client_secret,
+            &access[..8],
+            "Bearer ",
+            "uploadUrl",
+            "downloadUrl",
+            "tempauth",
+            "guid=%27",
+            "psid=1",
+            "/up/",
+            "sharepoint.com/personal",
         ];
         let mut files = wharf_tests::tree(&shell.path("home"));
         assert!(files.len() > 5, "{files:?}");
@@ -58,7 +80,10 @@ fn no_secret_is_anywhere() {
             let is_code = name.starts_with("blobs") || name.starts_with("artefacts");
             for secret in secrets.iter().take(if is_code { 3 } else { secrets.len() }) {
                 let found = bytes.windows(secret.len()).position(|window| window == secret.as_bytes());
-                let near = found.map(|at| String::from_utf8_lossy(&bytes[at.saturating_sub(80)..(at + 40).min(bytes.len())]).into_owned());
+                let near = found.map(|at| {
+                    String::from_utf8_lossy(&bytes[at.saturating_sub(80)..(at + 40).min(bytes.len())])
+                        .into_owned()
+                });
                 assert_eq!(near, None, "{service:?}: `{}…` is in {name}", &secret[..secret.len().min(12)]);
             }
         }

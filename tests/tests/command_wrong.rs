@@ -51,7 +51,12 @@ fn a_destination_that_is_not_there() {
 #[test]
 fn a_place_that_makes_no_sense() {
     let shell = Shell::with_archive(Service::OneDrive);
-    for words in [&["ls", "archive:../other"][..], &["rm", "archive:a/../../b"], &["mkdir", "archive:a/.."], &["copy", "archive:..", "/tmp"]] {
+    for words in [
+        &["ls", "archive:../other"][..],
+        &["rm", "archive:a/../../b"],
+        &["mkdir", "archive:a/.."],
+        &["copy", "archive:..", "/tmp"],
+    ] {
         let message = shell.run(words).failed(2);
         assert!(message.contains("`..`"), "{message}");
     }
@@ -94,7 +99,11 @@ fn a_path_that_is_not_there() {
     for service in Service::ALL {
         let shell = Shell::with_archive(service);
         let message = shell.run(&["stat", "archive:missing"]).failed(3);
-        assert_eq!(message.lines().next(), Some("error: cannot look at `archive:missing`: not found"), "{message}");
+        assert_eq!(
+            message.lines().next(),
+            Some("error: cannot look at `archive:missing`: not found"),
+            "{message}"
+        );
         assert!(message.ends_with("hint: run `wharf ls archive:` to see what is there"), "{message}");
         shell.run(&["rm", "archive:missing"]).failed(3);
         shell.run(&["ls", "archive:missing"]).failed(3);
@@ -139,7 +148,10 @@ fn a_name_that_the_service_refuses() {
     let shell = Shell::with_archive(Service::Dropbox);
     let file = shell.file("names/trailing ", "x");
     let message = shell.run(&["copy", &file, "archive:"]).failed(11);
-    assert!(message.starts_with("error: cannot look at `archive:trailing `: the service cannot store this name"), "{message}");
+    assert!(
+        message.starts_with("error: cannot look at `archive:trailing `: the service cannot store this name"),
+        "{message}"
+    );
     assert!(message.ends_with("hint: rename it, or leave it out with `--exclude`"), "{message}");
     still_works(&shell);
 }
@@ -232,7 +244,8 @@ struct Tiny(PathBuf);
 impl Tiny {
     fn mount(place: &Path) -> Option<Self> {
         let mount = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
-        let done = Command::new("mount").args(mount).arg(place).output().is_ok_and(|done| done.status.success());
+        let done =
+            Command::new("mount").args(mount).arg(place).output().is_ok_and(|done| done.status.success());
         done.then(|| Self(place.to_owned()))
     }
 }
@@ -291,21 +304,21 @@ fn a_destination_that_is_only_read() {
             --- stderr
             copied 0 files (0 B) in [TIME]; 1 failed
             error: cannot store `restore:new/hello.txt`: denied
-              caused by: the route `put` is not granted
+              caused by: the route `put` writes, and the destination is read-only
             hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
             --- exit 5
             ");
             insta::assert_snapshot!(remove, @"
             --- stderr
             error: cannot remove `restore:hello.txt`: denied
-              caused by: the route `delete` is not granted
+              caused by: the route `delete` writes, and the destination is read-only
             hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
             --- exit 5
             ");
             insta::assert_snapshot!(mkdir, @"
             --- stderr
             error: cannot make the folder `restore:new`: denied
-              caused by: the route `make-folder` is not granted
+              caused by: the route `make-folder` writes, and the destination is read-only
             hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
             --- exit 5
             ");
@@ -394,17 +407,32 @@ fn a_service_that_is_down() {
     for service in Service::ALL {
         let shell = Shell::with_account(service);
         shell.create("archive", service, &["--retries", "0", "--yes"]).done();
-        let down = shell.cloud.faults().add(Rule::once(&format!("{}.*", service.kind()), Action::CutBefore).times(0));
+        let down = shell
+            .cloud
+            .faults()
+            .add(Rule::once(&format!("{}.*", service.kind()), Action::CutBefore).times(0));
         let ran = shell.run(&["ls", "archive:"]);
         if service == Service::OneDrive {
             let message = shell.run(&["ls", "archive:", "--json"]).failed(8);
             let object: Value = serde_json::from_str(&message).unwrap();
-            assert_eq!((&object["kind"], &object["exit_code"]), (&"unavailable".into(), &8.into()), "{object}");
+            assert_eq!(
+                (&object["kind"], &object["exit_code"]),
+                (&"unavailable".into(), &8.into()),
+                "{object}"
+            );
             assert!(object["error"].is_string() && object["causes"].is_array(), "{object}");
         }
         let message = ran.failed(8);
-        assert!(message.starts_with("error: cannot list `archive:`: the service does not answer\n  caused by: "), "{message}");
-        assert!(message.ends_with("\nhint: run the same command again later; `wharf audit archive` has what was tried"), "{message}");
+        assert!(
+            message.starts_with("error: cannot list `archive:`: the service does not answer\n  caused by: "),
+            "{message}"
+        );
+        assert!(
+            message.ends_with(
+                "\nhint: run the same command again later; `wharf audit archive` has what was tried"
+            ),
+            "{message}"
+        );
         assert!(shell.cloud.faults().remove(down));
         still_works(&shell);
     }

@@ -19,11 +19,7 @@ const TIME_MAX: Duration = Duration::from_secs(20);
 const MESSAGE_BYTES_MAX: usize = 4096;
 
 fn limits() -> Limits {
-    Limits {
-        cpu: Duration::from_millis(300),
-        wall: Duration::from_secs(3),
-        memory_bytes: 16 * 1024 * 1024,
-    }
+    Limits { cpu: Duration::from_millis(300), wall: Duration::from_secs(3), memory_bytes: 16 * 1024 * 1024 }
 }
 
 #[derive(Debug, Clone, Copy)]

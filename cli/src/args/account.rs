@@ -22,6 +22,7 @@ pub(crate) enum Account {
         token_file: PathBuf,
     },
     /// List the accounts, without their secrets
+    #[command(after_help = "Example:\n  wharf account list")]
     List,
     /// Remove an account that no destination names, with its secrets
     #[command(after_help = "Example:\n  wharf account remove work")]

@@ -10,6 +10,7 @@ pub(crate) enum Connector {
     Pack(ConnectorPack),
     Install(ConnectorInstall),
     /// List the connectors that are installed
+    #[command(after_help = "Example:\n  wharf connector list")]
     List,
     /// Show what a connector is and everything that it can ask of its service
     #[command(after_help = "Example:\n  wharf connector show onedrive")]

@@ -14,6 +14,7 @@ use wharf_runtime::path::Directory;
 pub(crate) enum Destination {
     Create(Box<DestinationCreate>),
     /// List the destinations
+    #[command(after_help = "Example:\n  wharf destination list")]
     List,
     /// Show a destination and what is granted to it
     #[command(after_help = "Example:\n  wharf destination show archive")]
