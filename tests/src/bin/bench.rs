@@ -1,0 +1,411 @@
+//! `cargo xtask bench`: Wharf's operations beside a native client that makes the same requests.
+//!
+//! Both speak to the same emulator (a process of its own) over TLS, compute the same hashes, and take
+//! turns in shuffled rounds; what is printed are medians and their ratio, which hold on a busy machine
+//! where seconds do not.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that cannot be set up has failed; its figures are its output"
+)]
+
+use std::future::Future;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use serde_json::{Value, json};
+use wharf_runtime::account::{Client, StoredToken};
+use wharf_runtime::attached::Attached;
+use wharf_runtime::content::{Section, Source};
+use wharf_runtime::destination::{ConnectorReference, Destination};
+use wharf_runtime::entry::{Info, Mode};
+use wharf_runtime::hash::Running;
+use wharf_runtime::home::Name;
+use wharf_runtime::host::Host;
+use wharf_runtime::network::{self, ConnectTo};
+use wharf_runtime::path::Directory;
+use wharf_runtime::sandbox::operation::Progress;
+use wharf_runtime::secret::Secret;
+use wharf_tests::path;
+
+/// Bytes of a part, as the OneDrive connector's manifest says.
+const PART: u64 = 10 * 1024 * 1024;
+const GRAPH: &str = "https://graph.microsoft.com/v1.0/me/drive/root:/backups/bench";
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut option = |default: u64| arguments.next().map_or(default, |text| text.parse().unwrap());
+    let (rounds, mebibytes) = (option(21), option(1024));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(bench(rounds, mebibytes));
+}
+
+async fn bench(rounds: u64, mebibytes: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(folder.path());
+    let attached = attach(&emulator, folder.path()).await;
+    let native = Native::new(&emulator);
+    let large = folder.path().join("large");
+    std::fs::write(&large, wharf_tests::noise(1, usize::try_from(mebibytes * 1024 * 1024).unwrap())).unwrap();
+    let small = folder.path().join("small");
+    std::fs::write(&small, wharf_tests::noise(2, 4096)).unwrap();
+    println!("{rounds} shuffled rounds, medians; 1.00 is the native client");
+
+    let up = compare(
+        rounds,
+        [
+            measure(|| wharf_up(&attached, &large)),
+            measure(|| native.up(&large, true)),
+            measure(|| native.up(&large, false)),
+        ],
+    )
+    .await;
+    ratio(&format!("{mebibytes} MiB up in 10 MiB parts"), &up);
+    let down = compare(
+        rounds,
+        [
+            measure(|| wharf_down(&attached, mebibytes * 1024 * 1024)),
+            measure(|| native.down(mebibytes * 1024 * 1024, true)),
+            measure(|| native.down(mebibytes * 1024 * 1024, false)),
+        ],
+    )
+    .await;
+    ratio(&format!("{mebibytes} MiB down in 10 MiB parts"), &down);
+    const REQUESTS: u32 = 200;
+    let few = compare(
+        rounds,
+        [
+            measure(|| wharf_small(&attached, &small, REQUESTS)),
+            measure(|| native.small(&small, REQUESTS)),
+            measure(|| native.small(&small, REQUESTS)),
+        ],
+    )
+    .await;
+    let extra = (few[0].as_secs_f64() - few[1].as_secs_f64()) * 1e6 / f64::from(REQUESTS);
+    println!(
+        "4 KiB upload: {extra:+.1} µs over native, of {:.0} µs",
+        few[1].as_secs_f64() * 1e6 / f64::from(REQUESTS)
+    );
+    call(&attached).await;
+    curl(&native, &emulator, folder.path(), rounds).await;
+    println!("peak resident memory of this process: {} MiB", peak() / 1024);
+}
+
+/// Store, instance and one call that sends nothing: a name that the connector refuses by itself.
+async fn call(attached: &Attached) {
+    const CALLS: u32 = 2000;
+    let refused = path("a:b");
+    let started = Instant::now();
+    for _ in 0..CALLS {
+        assert!(attached.stat(&refused).await.is_err());
+    }
+    println!("store + instance + call: {:.1} µs", started.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS));
+}
+
+/// The native client must itself be a fair one: one PUT of 200 MiB beside `curl -T`.
+async fn curl(native: &Native, emulator: &Emulator, folder: &Path, rounds: u64) {
+    let file = folder.join("curl");
+    std::fs::write(&file, wharf_tests::noise(3, 200 * 1024 * 1024)).unwrap();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..rounds.min(9) {
+        let started = Instant::now();
+        native.put(&format!("{GRAPH}/native.bin:/content"), &file).await;
+        ours.push(started.elapsed());
+        let started = Instant::now();
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--fail", "-o", "/dev/null", "--cacert"]).arg(&emulator.ca);
+        command.args(["--connect-to", &format!("graph.microsoft.com:443:{}", emulator.tls)]);
+        command.arg("-H").arg(format!("Authorization: Bearer {}", native.token)).arg("-T").arg(&file);
+        let status = command.arg(format!("{GRAPH}/curl.bin:/content")).status();
+        assert!(status.unwrap().success());
+        theirs.push(started.elapsed());
+    }
+    println!(
+        "native client beside `curl -T`, 200 MiB: {:.2}x",
+        median(ours).as_secs_f64() / median(theirs).as_secs_f64()
+    );
+}
+
+type Run<'a> = Box<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>> + 'a>;
+
+fn measure<'a, F: Future<Output = ()> + 'a>(run: impl Fn() -> F + 'a) -> Run<'a> {
+    Box::new(move || Box::pin(run()))
+}
+
+/// Each contender once a round, in an order that changes from round to round.
+async fn compare(rounds: u64, runs: [Run<'_>; 3]) -> [Duration; 3] {
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    for run in &runs {
+        run().await;
+    }
+    for round in 0..rounds {
+        for turn in 0..3_u64 {
+            let which = usize::try_from((turn * (1 + round % 2) + round) % 3).unwrap();
+            let started = Instant::now();
+            runs[which]().await;
+            times[which].push(started.elapsed());
+        }
+    }
+    times.map(median)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn ratio(what: &str, [wharf, hashing, plain]: &[Duration; 3]) {
+    let of = |native: &Duration| wharf.as_secs_f64() / native.as_secs_f64();
+    println!(
+        "{what}: {:.2}x with the same hashes ({:.2} s), {:.2}x of one that hashes nothing",
+        of(hashing),
+        wharf.as_secs_f64(),
+        of(plain)
+    );
+}
+
+async fn wharf_up(attached: &Attached, file: &Path) {
+    let source = Arc::new(Source::open(file).unwrap());
+    let whole = Section::whole(Arc::clone(&source));
+    let info = Info { size: source.size(), modified: None, keep_modified: false, mode: Mode::Replace };
+    let target = path("large");
+    let (session, mut progress, _) = attached.begin_upload(&target, &info, None, None).await.unwrap();
+    let mut running = Running::new(&attached.algorithms());
+    while let Progress::More(offset) = progress {
+        let part = whole.part(offset, PART.min(info.size - offset)).unwrap();
+        let (next, passed) =
+            attached.upload_part(&target, &session, &info, &part, &running, None).await.unwrap();
+        (progress, running) = (next, passed.running.unwrap());
+    }
+    let Progress::Done(entry) = progress else { unreachable!() };
+    assert_eq!(running.finish().get(entry.hash.as_ref().unwrap().algorithm()), entry.hash.as_ref());
+}
+
+async fn wharf_down(attached: &Attached, size: u64) {
+    let mut running = Running::new(&attached.algorithms());
+    let mut offset = 0;
+    while offset < size {
+        let mut opened =
+            attached.get(&path("large"), offset, Some(PART.min(size - offset)), None).await.unwrap();
+        while let Some(chunk) = opened.download.body.chunk().await.unwrap() {
+            running.update(&chunk);
+        }
+        offset = running.at();
+    }
+    std::hint::black_box(running.finish());
+}
+
+async fn wharf_small(attached: &Attached, file: &Path, requests: u32) {
+    for number in 0..requests {
+        let source = Arc::new(Source::open(file).unwrap());
+        let info = Info { size: source.size(), modified: None, keep_modified: false, mode: Mode::Replace };
+        let target = path(&format!("small-{}", number % 10));
+        let (entry, passed) = attached.put(&target, &Section::whole(source), &info, None).await.unwrap();
+        assert_eq!(
+            passed.running.unwrap().finish().get(entry.hash.as_ref().unwrap().algorithm()),
+            entry.hash.as_ref()
+        );
+    }
+}
+
+/// The same requests, as one would write them without Wharf.
+struct Native {
+    client: reqwest::Client,
+    token: String,
+}
+
+impl Native {
+    fn new(emulator: &Emulator) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let ca = reqwest::Certificate::from_pem(&std::fs::read(&emulator.ca).unwrap()).unwrap();
+        let mut builder = reqwest::Client::builder().tls_certs_merge([ca]).tcp_nodelay(true).no_proxy();
+        for host in &emulator.hosts {
+            builder = builder.resolve(host, emulator.tls);
+        }
+        Self { client: builder.build().unwrap(), token: emulator.token.clone() }
+    }
+
+    async fn json(&self, request: reqwest::RequestBuilder) -> Value {
+        let reply = request.header(AUTHORIZATION, format!("Bearer {}", self.token)).send().await.unwrap();
+        serde_json::from_slice(&reply.error_for_status().unwrap().bytes().await.unwrap()).unwrap()
+    }
+
+    async fn up(&self, file: &Path, hash: bool) {
+        let body = json!({ "item": { "@microsoft.graph.conflictBehavior": "replace" } }).to_string();
+        let request = self.client.post(format!("{GRAPH}/large:/createUploadSession"));
+        let session = self.json(request.header("content-type", "application/json").body(body)).await;
+        let url = session["uploadUrl"].as_str().unwrap().to_owned();
+        let size = std::fs::metadata(file).unwrap().len();
+        let running = Arc::new(std::sync::Mutex::new(Running::new(&algorithms())));
+        let mut offset = 0;
+        while offset < size {
+            let len = PART.min(size - offset);
+            let body = stream(file, offset, len, hash.then(|| Arc::clone(&running)));
+            let range = format!("bytes {offset}-{}/{size}", offset + len - 1);
+            let request =
+                self.client.put(&url).header(CONTENT_RANGE, range).header(CONTENT_LENGTH, len).body(body);
+            request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
+            offset += len;
+        }
+    }
+
+    async fn down(&self, size: u64, hash: bool) {
+        let mut running = Running::new(&algorithms());
+        let mut offset = 0;
+        while offset < size {
+            let item = self.json(self.client.get(format!("{GRAPH}/large"))).await;
+            let url = item["@microsoft.graph.downloadUrl"].as_str().unwrap();
+            let range = format!("bytes={offset}-{}", offset + PART.min(size - offset) - 1);
+            let mut reply =
+                self.client.get(url).header(RANGE, range).send().await.unwrap().error_for_status().unwrap();
+            while let Some(chunk) = reply.chunk().await.unwrap() {
+                offset += u64::try_from(chunk.len()).unwrap();
+                if hash {
+                    running.update(&chunk);
+                }
+            }
+        }
+        std::hint::black_box(running.finish());
+    }
+
+    async fn small(&self, file: &Path, requests: u32) {
+        for number in 0..requests {
+            let bytes = tokio::fs::read(file).await.unwrap();
+            let mut running = Running::new(&algorithms());
+            running.update(&bytes);
+            let url = format!("{GRAPH}/small-{}:/content", number % 10);
+            let item = self.json(self.client.put(url).body(bytes)).await;
+            assert!(item["file"]["hashes"]["quickXorHash"].is_string());
+            std::hint::black_box(running.finish());
+        }
+    }
+
+    async fn put(&self, url: &str, file: &Path) {
+        let size = std::fs::metadata(file).unwrap().len();
+        let request = self.client.put(url).header(CONTENT_LENGTH, size).body(stream(file, 0, size, None));
+        self.json(request).await;
+    }
+}
+
+fn algorithms() -> [wharf_runtime::hash::Algorithm; 2] {
+    [wharf_runtime::hash::Algorithm::BlockSha256, wharf_runtime::hash::Algorithm::QuickXor]
+}
+
+/// A part of a file as a body, the plain way: read, hash, hand over.
+fn stream(file: &Path, offset: u64, len: u64, hash: Option<Arc<std::sync::Mutex<Running>>>) -> reqwest::Body {
+    use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+    let file = file.to_owned();
+    let state = (None::<tokio::fs::File>, file, offset, len, hash);
+    reqwest::Body::wrap_stream(futures_util::stream::unfold(
+        state,
+        |(open, path, offset, left, hash)| async move {
+            if left == 0 {
+                return None;
+            }
+            let mut file = match open {
+                Some(file) => file,
+                None => {
+                    let mut file = tokio::fs::File::open(&path).await.unwrap();
+                    file.set_max_buf_size(256 * 1024);
+                    file.seek(std::io::SeekFrom::Start(offset)).await.unwrap();
+                    file
+                }
+            };
+            let mut block = bytes::BytesMut::with_capacity(256 * 1024);
+            (&mut file).take(left).read_buf(&mut block).await.unwrap();
+            if let Some(hash) = &hash {
+                hash.lock().unwrap().update(&block);
+            }
+            let left = left - u64::try_from(block.len()).unwrap();
+            Some((Ok::<_, std::io::Error>(block.freeze()), (Some(file), path, offset, left, hash)))
+        },
+    ))
+}
+
+/// The emulators, as a process of their own.
+struct Emulator {
+    child: Child,
+    tls: SocketAddr,
+    ca: PathBuf,
+    hosts: Vec<String>,
+    connect_to: Vec<String>,
+    token: String,
+    token_file: PathBuf,
+    client: (String, String),
+}
+
+impl Emulator {
+    fn start(folder: &Path) -> Self {
+        let program = std::env::current_exe().unwrap().with_file_name("cloud");
+        let mut command = Command::new(program);
+        command.args(["serve", "--http1", "--data"]).arg(folder.join("data"));
+        command.arg("--ca-out").arg(folder.join("ca.pem")).arg("--token-dir").arg(folder.join("tokens"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        let connect_to: Vec<String> = ready["connect_to"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pair| pair.as_str().unwrap().to_owned())
+            .collect();
+        let token_file = PathBuf::from(ready["tokens"]["onedrive"].as_str().unwrap());
+        let token: Value = serde_json::from_slice(&std::fs::read(&token_file).unwrap()).unwrap();
+        let client = &ready["clients"]["onedrive"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self {
+            tls: ready["tls"].as_str().unwrap().parse().unwrap(),
+            ca: ready["ca"].as_str().unwrap().into(),
+            hosts: connect_to.iter().map(|pair| pair.split(':').next().unwrap().to_owned()).collect(),
+            connect_to,
+            token: text(&token["access_token"]),
+            token_file,
+            client: (text(&client["id"]), text(&client["secret"])),
+            child,
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn attach(emulator: &Emulator, folder: &Path) -> Attached {
+    let connect_to = emulator.connect_to.iter().map(|pair| pair.parse::<ConnectTo>().unwrap()).collect();
+    let options = network::Options {
+        connect_to,
+        ca_certificates: vec![emulator.ca.clone()],
+        ..network::Options::default()
+    };
+    let host = Host::open(&folder.join("home"), options).unwrap();
+    host.install(&wharf_tests::connector("onedrive")).unwrap();
+    let token = StoredToken::from_rclone(&std::fs::read_to_string(&emulator.token_file).unwrap()).unwrap();
+    let (id, secret) = emulator.client.clone();
+    let client = Client { id: Some(id), secret: Some(Secret::new(secret)), token_url: None };
+    let account = Name::parse("bench").unwrap();
+    host.accounts().add(&account, "onedrive", token, client, std::time::SystemTime::now()).unwrap();
+    let reference = ConnectorReference::parse("onedrive").unwrap();
+    let (_, manifest) = host.manifest(&reference).unwrap();
+    let directory = Directory::parse("/backups/bench").unwrap();
+    let mut destination = Destination::new(Name::parse("bench").unwrap(), reference, directory);
+    destination.account = Some(account);
+    destination.grants = manifest.routes.iter().map(|route| route.name.clone()).collect();
+    host.destinations().create(&destination).unwrap();
+    host.attach(&destination.name).await.unwrap()
+}
+
+/// The most memory that this process had, in KiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
