@@ -5,6 +5,8 @@
 //! things. What the connector learns of the outcome is cleaned by [`scrub`]; what the operator may
 //! know is kept as the call's cause and in the audit.
 
+mod credential;
+mod record;
 mod scrub;
 mod sign;
 
@@ -15,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::account::{self, Account, Credential};
+use crate::account::{Account, Credential};
 use crate::audit::{Audit, Decision, Record};
 use crate::clock::Clock;
 use crate::content::{Progress, Receipt, Section, Tap};
@@ -27,6 +29,7 @@ use crate::network::{HttpVersion, Incoming, Network, Reached, ReadError, SendErr
 use crate::retry::{self, Attempts, Budget, Outcome, Reason, Verdict};
 use crate::sandbox::limits::REQUESTS_MAX;
 
+use record::{chain, excerpt};
 use scrub::Scrub;
 
 /// How long one operation may take in all, pauses and retries included. A service that throttles
@@ -389,92 +392,6 @@ impl Call {
         Err(Failure::TimedOut)
     }
 
-    /// No request leaves while its account, or this destination without one, is to be silent.
-    async fn wait_for_pause(&self, allowed: &Allowed) -> Result<(), Failure> {
-        let clock = self.broker.clock.as_ref();
-        if let Some(account) = &self.broker.account {
-            let waited = account.wait_for_pause(clock, self.deadline).await;
-            waited.map_err(|paused| {
-                self.note(allowed, &paused.to_string());
-                Failure::Throttled(Some(paused.remaining))
-            })?;
-        }
-        let until = Duration::from_nanos(self.broker.paused_until.load(Ordering::Relaxed));
-        let wait = until.saturating_sub(clock.elapsed());
-        if wait > self.left() {
-            self.note(allowed, "the destination is to be silent for longer than the operation has left");
-            return Err(Failure::Throttled(Some(wait)));
-        }
-        if !wait.is_zero() {
-            clock.sleep(wait).await;
-        }
-        Ok(())
-    }
-
-    fn pause(&self, pause: Duration) {
-        match &self.broker.account {
-            Some(account) => account.pause(self.broker.clock.now() + pause),
-            None => self.broker.pause(pause),
-        }
-    }
-
-    async fn credential(&self, allowed: &Allowed) -> Result<Option<Credential>, Failure> {
-        match (allowed.route().credential, &self.broker.account) {
-            (manifest::Credential::None, _) => Ok(None),
-            (manifest::Credential::Account, Some(account)) => match account.credential().await {
-                Ok(credential) => Ok(Some(credential)),
-                Err(error) => Err(self.no_credential(allowed, &error).await),
-            },
-            (manifest::Credential::Account, None) => {
-                self.note(allowed, "the destination has no account");
-                Err(Failure::SignInAgain)
-            }
-        }
-    }
-
-    /// The service refused the token: one that differs, once.
-    async fn refresh(
-        &self,
-        allowed: &Allowed,
-        used: Option<Credential>,
-    ) -> Result<Option<Credential>, Failure> {
-        match (&self.broker.account, used) {
-            (Some(account), Some(used)) => match account.refused(&used).await {
-                Ok(credential) => Ok(Some(credential)),
-                Err(error) => Err(self.no_credential(allowed, &error).await),
-            },
-            (_, used) => Ok(used),
-        }
-    }
-
-    async fn no_credential(&self, allowed: &Allowed, error: &account::Error) -> Failure {
-        self.note(allowed, &chain(error));
-        let record = Record {
-            method: allowed.route().method.as_str().to_owned(),
-            url: allowed.shown(),
-            rule: "credential".to_owned(),
-            reason: error.to_string(),
-            ..self.blank(allowed.route().name.as_str().into(), Decision::GaveUp)
-        };
-        if let Err(failure) = self.append(record).await {
-            return failure;
-        }
-        match error {
-            account::Error::Unavailable { .. } => Failure::Unreachable,
-            account::Error::NotFound(_)
-            | account::Error::Exists(_)
-            | account::Error::InUse { .. }
-            | account::Error::File { .. }
-            | account::Error::Sealed(_)
-            | account::Error::Endpoint { .. }
-            | account::Error::SignInAgain { .. }
-            | account::Error::ClientRefused { .. }
-            | account::Error::StillRefused { .. }
-            | account::Error::Home(_)
-            | account::Error::Vault(_) => Failure::SignInAgain,
-        }
-    }
-
     async fn allow(&self, request: &Request) -> Result<Allowed, Failure> {
         let made = self.requests.fetch_add(1, Ordering::Relaxed);
         if made >= REQUESTS_MAX {
@@ -592,81 +509,6 @@ impl Call {
         self.note(allowed, &chain(&error.kind));
         Failure::Unreachable
     }
-
-    fn blank(&self, route: Arc<str>, decision: Decision) -> Record {
-        let settings = &self.broker.settings;
-        let destination = Arc::clone(&settings.destination);
-        Record {
-            digest: Arc::clone(&settings.digest),
-            operation_id: self.id,
-            operation: self.operation.into(),
-            route,
-            ..Record::new(self.broker.clock.now(), destination, Arc::clone(&settings.connector), decision)
-        }
-    }
-
-    /// One record per attempt.
-    #[expect(clippy::too_many_arguments, reason = "an attempt is what all of these are of")]
-    async fn record(
-        &self,
-        allowed: &Allowed,
-        carrying: &Carrying,
-        attempt: u32,
-        started: Duration,
-        sent: &Result<Incoming, SendError>,
-        verdict: Verdict,
-        maybe_applied: bool,
-    ) -> Result<(), Failure> {
-        let (decision, wait) = match verdict {
-            Verdict::Deliver => (Decision::Allowed, None),
-            Verdict::RetryAfter(wait) => (Decision::Retried, Some(wait)),
-            Verdict::RefreshOnce => (Decision::Retried, None),
-            Verdict::PauseAccount(wait) | Verdict::PauseDestination(wait) => (Decision::Paused, Some(wait)),
-            Verdict::GiveUp(_) => (Decision::GaveUp, None),
-        };
-        let route = allowed.route();
-        let elapsed = self.broker.clock.elapsed().saturating_sub(started);
-        let account = match route.credential {
-            manifest::Credential::Account => {
-                self.broker.account.as_ref().map(|account| account.name().as_str().into())
-            }
-            manifest::Credential::None => None,
-        };
-        let record = Record {
-            account,
-            method: route.method.as_str().to_owned(),
-            url: allowed.shown(),
-            attempt,
-            status: sent.as_ref().ok().map(|incoming| incoming.status().as_u16()),
-            failure: sent.as_ref().err().map(|error| chain(&error.kind)),
-            service_request_id: sent.as_ref().ok().and_then(service_request_id),
-            request_bytes: carried_bytes(allowed, carrying),
-            response_bytes: sent.as_ref().ok().and_then(Incoming::content_length).unwrap_or(0),
-            elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            maybe_applied,
-            ..self.blank(route.name.as_str().into(), decision)
-        };
-        self.append(record).await
-    }
-
-    /// What cannot be recorded is not done: a disk that refuses the audit ends the operation.
-    async fn append(&self, record: Record) -> Result<(), Failure> {
-        let appended = self.broker.audit.append(record).await;
-        appended.map_err(|error| {
-            self.set_cause(chain(&error));
-            Failure::Denied
-        })
-    }
-
-    fn note(&self, allowed: &Allowed, what: &str) {
-        self.set_cause(format!("{what} ({} {})", allowed.route().method.as_str(), allowed.shown()));
-    }
-
-    fn set_cause(&self, mut cause: String) {
-        crate::shown::bound(&mut cause, CAUSE_BYTES_MAX);
-        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
-    }
 }
 
 fn replay(allowed: &Allowed, asked: manifest::Replay) -> retry::Replay {
@@ -712,46 +554,4 @@ fn outcome(sent: &Result<Incoming, SendError>, now: SystemTime) -> Outcome {
             Reached::Maybe,
         ) => Outcome::MaybeReached,
     }
-}
-
-/// The service's own name of a request, which its support asks for.
-fn service_request_id(incoming: &Incoming) -> Option<String> {
-    let names = ["request-id", "x-dropbox-request-id", "x-request-id"];
-    let id = names.iter().find_map(|name| incoming.headers().get(*name))?;
-    id.to_str().ok().map(str::to_owned)
-}
-
-fn carried_bytes(allowed: &Allowed, carrying: &Carrying) -> u64 {
-    let few = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    match (allowed.json_body(), carrying) {
-        (Some(json), _) => few(json),
-        (None, Carrying::Nothing) => 0,
-        (None, Carrying::Bytes(bytes)) => few(bytes),
-        (None, Carrying::Section(section)) => section.size(),
-    }
-}
-
-/// The beginning of a reply that is an error, for the operator.
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body.get(..body.len().min(EXCERPT_BYTES_MAX)).unwrap_or_default());
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let text: String = text.chars().filter(|character| !character.is_control()).collect();
-    if text.is_empty() { text } else { format!(": {text}") }
-}
-
-/// Bytes of what the operator is told of a failure.
-const CAUSE_BYTES_MAX: usize = 1024;
-/// Bytes of an error reply that the operator is shown: both services say what is wrong in fewer.
-const EXCERPT_BYTES_MAX: usize = 400;
-
-/// An error and what lies under it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
