@@ -75,7 +75,7 @@ fn a_mistake_is_told_with_its_place_and_its_bound() {
     check("threads = 401", "`threads` is 401; it must be from 1 to 400");
     check("threads = -1", "`threads` is -1; it must be from 1 to 400");
     check("threads = 99999999999", "`threads` is 99999999999; it must be from 1 to 400");
-    check("threads = \"4\"", "line 3: invalid type: string \"4\"");
+    check("threads = \"4\"", "line 3: `threads`: invalid type: string \"4\"");
     check("retries = 11", "`retries` is 11; it must be from 0 to 10");
     check("disk_limit = 101", "`disk_limit` is 101; it must be from 0 to 100");
     check("http_version = \"1.2\"", "line 3: unknown variant `1.2`, expected one of `default`, `1.1`, `2`");
@@ -83,7 +83,7 @@ fn a_mistake_is_told_with_its_place_and_its_bound() {
     check("job_type = \"all\"", "line 3: unknown variant `all`");
     check("account = \"My Account\"", "`account`: \"My Account\" is not a name");
     check("owner = \"\"", "`owner` is \"\"");
-    check("options = 3", "line 3: invalid type");
+    check("options = 3", "line 3: `options`: invalid type");
     check("[options]\nrate = 1.5", "line 4: ");
     check("[options]\n\"a b\" = 1", "`options` has the key \"a b\"");
     check("[[grant]]\nroute = \"Read\"", "`grant.route` is \"Read\"");

@@ -161,7 +161,7 @@ async fn errors_say_who_can_help() {
         assert!(!error.to_string().contains("refresh-0"), "{error}");
         match &error {
             Error::SignInAgain { .. } => {
-                assert_eq!(error.hint().unwrap(), "run `wharf account authorize work`");
+                assert_eq!(error.hint().unwrap(), "run `wharf account authorize work --token-file FILE`");
                 "sign in"
             }
             Error::ClientRefused { .. } => "client",

@@ -120,7 +120,7 @@ fn a_broken_file_says_where() {
         .unwrap();
     scene.home.accounts().write("work.sealed", b"garbage").unwrap();
     let error = scene.accounts.show(&name("work"), START).unwrap_err();
-    assert_eq!(error.hint().unwrap(), "run `wharf account authorize work`");
+    assert_eq!(error.hint().unwrap(), "run `wharf account authorize work --token-file FILE`");
     scene
         .accounts
         .sign_in(&name("work"), StoredToken::from_rclone(r#"{"access_token":"a"}"#).unwrap())
