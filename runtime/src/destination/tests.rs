@@ -78,9 +78,12 @@ fn a_mistake_is_told_with_its_place_and_its_bound() {
     check("threads = \"4\"", "line 3: `threads`: invalid type: string \"4\"");
     check("retries = 11", "`retries` is 11; it must be from 0 to 10");
     check("disk_limit = 101", "`disk_limit` is 101; it must be from 0 to 100");
-    check("http_version = \"1.2\"", "line 3: unknown variant `1.2`, expected one of `default`, `1.1`, `2`");
+    check(
+        "http_version = \"1.2\"",
+        "line 3: `http_version`: unknown variant `1.2`, expected one of `default`, `1.1`, `2`",
+    );
     check("http_version = 2", "line 3: ");
-    check("job_type = \"all\"", "line 3: unknown variant `all`");
+    check("job_type = \"all\"", "line 3: `job_type`: unknown variant `all`");
     check("account = \"My Account\"", "`account`: \"My Account\" is not a name");
     check("owner = \"\"", "`owner` is \"\"");
     check("options = 3", "line 3: `options`: invalid type");
@@ -89,7 +92,7 @@ fn a_mistake_is_told_with_its_place_and_its_bound() {
     check("[[grant]]\nroute = \"Read\"", "`grant.route` is \"Read\"");
     check("[[grant]]\nroutes = \"a\"", "line 4: unknown field `routes`, expected `route`");
     check("[[grant]]\nroute = \"a\"\n[[grant]]\nroute = \"a\"", "`grant.route` has `a` twice");
-    check("connector = \"x\"", "line 3: duplicate key");
+    check("connector = \"x\"", "line 3: `connector`: duplicate key");
     check("= 4", "line 3: ");
     let whole = |text: &str, expected: &str| {
         let message = Destination::parse(name("archive"), text.as_bytes()).unwrap_err().to_string();
