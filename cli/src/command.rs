@@ -83,14 +83,14 @@ impl Desk<'_> {
 /// The end of work at a destination: its records are on disk before anything is said to be done.
 /// Where an account must sign in again, the remedy names it: what failed only knows the destination.
 async fn recorded<T>(host: &Host, attached: &Attached, done: Result<T, Failure>) -> Result<T, Failure> {
-    let flushed = attached.flush().await;
+    let settled = attached.settle().await;
     let done = done.map_err(|failure| match (failure.exit(), account_of(host, attached)) {
         (Exit::SignIn, Some(account)) => {
             failure.with_hint(format!("run `wharf account authorize {account} --token-file FILE`"))
         }
         _ => failure,
     })?;
-    flushed?;
+    settled?;
     Ok(done)
 }
 

@@ -155,7 +155,7 @@ impl From<vault::Error> for Error {
     }
 }
 
-/// How the client says who it is at the token endpoint.
+/// How the client says who it is at the token endpoint (RFC 6749, 2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuth {

@@ -16,9 +16,9 @@ use crate::entry::{Entry, Info};
 use crate::hash::{Algorithm, Running};
 use crate::hint::Hint;
 use crate::home::Name;
-use crate::manifest::{HashName, Manifest};
+use crate::manifest::{Manifest, Replay};
 use crate::path::RelativePath;
-use crate::retry::{Attempts, Budget, Outcome, Replay, Verdict};
+use crate::retry::{Attempts, Budget, Outcome, Verdict};
 use crate::sandbox::Connector;
 use crate::sandbox::operation::{self, Download, Page, Progress, Refusal, Removal, Staged};
 use crate::threads::{Permit, Threads};
@@ -209,23 +209,17 @@ impl Attached {
     /// The hashes that are computed of what passes: Wharf's own, and the service's if it reports one.
     #[must_use]
     pub fn algorithms(&self) -> Vec<Algorithm> {
-        let service = self.manifest().upload.hash.map(|name| match name {
-            HashName::BlockSha256 => Algorithm::BlockSha256,
-            HashName::Quickxor => Algorithm::QuickXor,
-            HashName::Sha256 => Algorithm::Sha256,
-            HashName::Sha1 => Algorithm::Sha1,
-        });
-        std::iter::once(Algorithm::BlockSha256)
-            .chain(service.filter(|own| *own != Algorithm::BlockSha256))
-            .collect()
+        let service = self.manifest().upload.hash.filter(|own| *own != Algorithm::BlockSha256);
+        std::iter::once(Algorithm::BlockSha256).chain(service).collect()
     }
 
-    /// See that the records of what was sent are on disk.
+    /// See that nothing is lost when the process ends: the records of what was sent are on disk, and
+    /// so is a token that is being renewed.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub async fn flush(&self) -> Result<(), crate::audit::Error> {
-        self.broker.audit().flush().await
+    pub async fn settle(&self) -> Result<(), crate::audit::Error> {
+        self.broker.settle().await
     }
 
     /// What is stored at `path`?

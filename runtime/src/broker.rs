@@ -18,13 +18,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use crate::account::{Account, Credential};
-use crate::audit::{Audit, Decision, Record};
+use crate::audit::{self, Audit, Decision, Record};
 use crate::clock::Clock;
 use crate::content::{Progress, Receipt, Section, Tap};
 use crate::grant::{Allowed, Ask, Denial, Grant};
 use crate::handle::Handles;
 use crate::hash::Running;
-use crate::manifest::{self, Replay};
+use crate::manifest::Replay;
 use crate::network::{HttpVersion, Incoming, Network, Reached, ReadError, SendError, SendErrorKind};
 use crate::retry::{self, Attempts, Budget, Outcome, Reason, Verdict};
 use crate::sandbox::limits::REQUESTS_MAX;
@@ -175,6 +175,17 @@ impl Broker {
         &self.audit
     }
 
+    /// Wait until what is under way beside the requests is on disk: records, and a renewed token.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn settle(&self) -> Result<(), audit::Error> {
+        if let Some(account) = &self.account {
+            account.settle().await;
+        }
+        self.audit.flush().await
+    }
+
     /// Time, as this destination sees it.
     #[must_use]
     pub fn clock(&self) -> &dyn Clock {
@@ -290,7 +301,7 @@ impl Call {
         self.read(answered, limit).await
     }
 
-    /// Send a request; an answer below 400 stays with the host.
+    /// Send a request; the body of a success stays with the host, any other answer is read whole.
     pub(crate) async fn fetch(
         &self,
         request: Request,
@@ -337,7 +348,7 @@ impl Call {
     /// The path of every request: allowed, then attempt after attempt until a verdict ends it.
     async fn send(&self, request: &Request) -> Result<Answered, Failure> {
         let allowed = self.allow(request).await?;
-        let mut attempts = Attempts::new(self.budget(), replay(&allowed, request.replay));
+        let mut attempts = Attempts::new(self.budget(), allowed.replay(request.replay));
         let mut credential = None;
         for number in 1_u32.. {
             self.wait_for_pause(&allowed).await?;
@@ -508,13 +519,6 @@ impl Call {
     fn fail(&self, allowed: &Allowed, error: &SendError) -> Failure {
         self.note(allowed, &chain(&error.kind));
         Failure::Unreachable
-    }
-}
-
-fn replay(allowed: &Allowed, asked: manifest::Replay) -> retry::Replay {
-    match allowed.replay(asked) {
-        manifest::Replay::Safe => retry::Replay::Safe,
-        manifest::Replay::Once => retry::Replay::Once,
     }
 }
 

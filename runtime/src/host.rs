@@ -12,9 +12,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-use crate::account::{
-    self, Accounts, ClientAuth, REPLY_BYTES_MAX, TokenEndpoint, TokenTransport, TransportError,
-};
+use crate::account::{self, Accounts, REPLY_BYTES_MAX, TokenEndpoint, TokenTransport, TransportError};
 use crate::attached::Attached;
 use crate::audit::{self, Audit};
 use crate::broker::{Broker, ELAPSED_MAX, Settings};
@@ -25,7 +23,7 @@ use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::hint::Hint;
 use crate::home::{self, Home, Name};
-use crate::manifest::{ClientAuthentication, Manifest, OAuth, OptionError, section};
+use crate::manifest::{Manifest, OAuth, OptionError, section};
 use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
 use crate::registry::{self, ArtefactKey, Artefacts, Digest, Direction, Installed, Registry};
 use crate::retry::Budget;
@@ -420,10 +418,7 @@ fn endpoint(oauth: &OAuth) -> TokenEndpoint {
         url: oauth.token.clone(),
         client_id: oauth.client_id.clone().unwrap_or_default(),
         client_secret: None,
-        auth: match oauth.client_auth {
-            ClientAuthentication::Form => ClientAuth::Form,
-            ClientAuthentication::Basic => ClientAuth::Basic,
-        },
+        auth: oauth.client_auth,
     }
 }
 

@@ -12,13 +12,13 @@ mod upload;
 
 use std::collections::BTreeMap;
 
-pub use oauth::{ClientAuthentication, OAuth, Scopes};
+pub use oauth::{OAuth, Scopes};
 pub use options::{OptionError, OptionKind, OptionSpec, Options};
 pub use route::{
     Access, Address, Confine, Credential, HostPattern, JsonPlace, JsonRule, KeyPattern, Method, Mint,
     MintSource, PayloadKind, Piece, Replay, Route, Template,
 };
-pub use upload::{HashName, Upload};
+pub use upload::Upload;
 
 /// The contract that this host speaks.
 pub const WORLD: &str = "wharf:connector@0.1.0";

@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
+use crate::manifest::Replay;
+
 /// Retries of one request, unless the destination says otherwise.
 pub const RETRIES_DEFAULT: u32 = 3;
 /// Most retries that a destination may ask for: with [`BACKOFF_MAX`] between them that is ten
@@ -40,15 +42,6 @@ pub const UNSTATED_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 /// Pauses of one request: a service that asks for a second each time gets this many requests out of
 /// us and no more, whatever the elapsed time.
 pub const PAUSES_MAX: u32 = 100;
-
-/// May the same request be sent twice?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replay {
-    /// Doing it twice is doing it once.
-    Safe,
-    /// Doing it twice is a second thing.
-    Once,
-}
 
 /// How often and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +122,7 @@ pub enum Reason {
     #[error("the service asks for a pause of {} seconds, more than is left", .0.as_secs())]
     Throttled(Duration),
     /// The source changed while it was sent.
-    #[error("the source changed while it was sent")]
+    #[error("the source changed, or could not be read, while it was sent")]
     SourceChanged,
     /// Our own side refused to send it.
     #[error("the request was refused")]

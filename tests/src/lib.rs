@@ -73,9 +73,11 @@ impl Service {
 /// The folder that everything is built into.
 #[must_use]
 pub fn target() -> PathBuf {
-    // Tests run from `target/PROFILE/deps`.
+    // Tests run from `target/PROFILE/deps`, the bench from `target/PROFILE`.
     let own = std::env::current_exe().unwrap();
-    own.ancestors().nth(3).unwrap().to_owned()
+    let folder = own.parent().unwrap();
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
+    profile.parent().unwrap().to_owned()
 }
 
 /// A built file, or what to run to have it.

@@ -226,7 +226,7 @@ async fn a_pause_holds_for_the_account_in_every_process() {
             "another destination in another process waits as well"
         );
         rig.assert_clean();
-        first.flush().await.unwrap();
+        first.settle().await.unwrap();
         let records = audit(&rig.host, first.name().as_str());
         assert!(records.iter().any(|record| record["decision"] == "paused"), "{records:?}");
     }

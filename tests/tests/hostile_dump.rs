@@ -102,7 +102,7 @@ impl Seen {
 
     /// No file of the home has a secret in clear.
     async fn home_is_clean(&self) {
-        self.attached.flush().await.unwrap();
+        self.attached.settle().await.unwrap();
         let home = wharf_tests::tree(&self.rig.folder.path().join("home"));
         for (name, bytes) in home {
             let bytes = bytes.unwrap_or_default();

@@ -18,12 +18,12 @@ async fn attempt(attached: &Attached, steps: &[Value]) -> Vec<Value> {
 /// Requests, and the rule that refuses each.
 async fn refused(rig: &Rig, attached: &Attached, attempts: &[(Value, &str)]) {
     let name = attached.name().as_str();
-    attached.flush().await.unwrap();
+    attached.settle().await.unwrap();
     let before = audit(&rig.host, name).len();
     rig.cloud.clear_log();
     let steps: Vec<Value> = attempts.iter().map(|(step, _)| step.clone()).collect();
     let results = attempt(attached, &steps).await;
-    attached.flush().await.unwrap();
+    attached.settle().await.unwrap();
     let records = audit(&rig.host, name).split_off(before);
     let mut wrong = Vec::new();
     for ((step, _), result) in attempts.iter().zip(&results) {
@@ -449,7 +449,7 @@ async fn ten_thousand_requests_are_all_an_operation_gets() {
     let results = attempt(&attached, &steps).await;
     let over = results.iter().filter(|result| result["failure"] == "invalid").count();
     assert_eq!(over, 10);
-    attached.flush().await.unwrap();
+    attached.settle().await.unwrap();
     // One more says that there were too many; those after it are not worth the disk.
     assert_eq!(audit(&rig.host, attached.name().as_str()).len(), 10_001);
 }

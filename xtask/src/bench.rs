@@ -2,12 +2,11 @@
 
 use anyhow::Result;
 
-use crate::run::{cargo, run, target};
+use crate::run::{run, target};
 use crate::{build, tools};
 
 pub(crate) fn bench(rest: &[String]) -> Result<()> {
     tools::wasm_target()?;
-    build::connectors()?;
-    run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
+    build::connectors(build::With::Optimisation)?;
     run(std::process::Command::new(target().join("release/bench")).args(rest))
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::build::{self, Programs};
+use crate::build::{self, Programs, With};
 use crate::emulators::Emulators;
 use crate::run::{output, root, say, target};
 use crate::tools;
@@ -33,8 +33,7 @@ mod cloud_names {
 
 pub(crate) fn demo() -> Result<()> {
     tools::wasm_target()?;
-    build::connectors()?;
-    let programs = build::programs()?;
+    let programs = build::connectors(With::Nothing)?;
     let folder = target().join("demo");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot clear {}", folder.display()))?;

@@ -44,7 +44,7 @@ fn dispatch(command: Option<&str>, rest: &[String]) -> Result<()> {
         Some("bench") => bench::bench(rest),
         Some("connectors") => {
             tools::wasm_target()?;
-            build::connectors()
+            build::connectors(build::With::Nothing).map(drop)
         }
         None | Some("help" | "-h" | "--help") => {
             run::say(HELP);

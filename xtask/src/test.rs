@@ -14,7 +14,7 @@ pub(crate) fn test(rest: &[String]) -> Result<()> {
         run(cargo().args(["fmt", "--all", "--check"]))?;
         run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     }
-    build::connectors()?;
+    build::connectors(build::With::Tests)?;
     build::hostile()?;
     run(cargo().args(["nextest", "run", "--workspace"]).args(rest))
 }

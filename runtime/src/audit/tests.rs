@@ -1,8 +1,4 @@
-use std::{
-    fs,
-    io::Write,
-    time::{Instant, SystemTime},
-};
+use std::{fs, io::Write, time::SystemTime};
 
 use super::*;
 use crate::home::tests::{child, in_role, scratch};
@@ -288,31 +284,4 @@ async fn filters_and_sums() {
         serde_json::to_string(&summary).unwrap().starts_with(r#"{"first":"2023-11-14T22:13:20.123457Z""#)
     );
     assert_eq!(numbers(&Home::open(&home.path().join("audit/other")).unwrap(), all()), [0; 0]);
-}
-
-#[tokio::test]
-#[ignore = "prints figures"]
-async fn figures() {
-    let (_folder, home) = scratch();
-    let audit = Audit::open(&home, &name()).unwrap();
-    let mut spent = Vec::new();
-    for number in 0..20_000 {
-        let record = record(number);
-        let start = Instant::now();
-        audit.append(record).await.unwrap();
-        spent.push(start.elapsed());
-        if number % 10 == 0 {
-            // As requests come: one after another, not all at once.
-            tokio::time::sleep(Duration::from_micros(100)).await;
-        }
-    }
-    spent.sort_unstable();
-    println!("append: median {:?}, 99 % {:?}, most {:?}", spent[10_000], spent[19_800], spent[19_999]);
-    let mean = spent.iter().sum::<Duration>() / 20_000;
-    println!("append: mean {mean:?}");
-    let start = Instant::now();
-    audit.flush().await.unwrap();
-    println!("flush: {:?}", start.elapsed());
-    let start = Instant::now();
-    println!("read 20,000: {} in {:?}", numbers(&home, Filter::default()).len(), start.elapsed());
 }

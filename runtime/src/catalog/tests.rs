@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use super::*;
 use crate::home::{Home, tests::scratch};
 
@@ -119,25 +117,4 @@ async fn a_destination_that_moves_starts_with_an_empty_shelf() {
     catalog.forget_destination(&Name::parse("other").unwrap()).await.unwrap();
     assert!(sizes(&neighbour, "").await.is_empty());
     assert!(sizes(&shelf(&home, "other", "account/x").await, "").await.is_empty());
-}
-
-#[tokio::test]
-#[ignore = "prints figures"]
-async fn figures() {
-    let (_folder, home) = scratch();
-    let shelf = shelf(&home, "archive", "here").await;
-    let start = Instant::now();
-    for hundred in 0..100 {
-        let entries = (0..1000).map(|number| entry(&format!("folder-{hundred}/file-{number}"), number));
-        shelf.record(entries.collect()).await.unwrap();
-    }
-    println!("record 100,000 entries, a thousand at a time: {:?}", start.elapsed());
-    let start = Instant::now();
-    for number in 0..1000 {
-        shelf.get(&path(&format!("folder-50/file-{number}"))).await.unwrap().unwrap();
-    }
-    println!("get: {:?}", start.elapsed() / 1000);
-    let start = Instant::now();
-    assert_eq!(sizes(&shelf, "folder-50").await.len(), 1000);
-    println!("a page of a thousand: {:?}", start.elapsed());
 }

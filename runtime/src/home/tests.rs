@@ -252,10 +252,3 @@ fn a_process_killed_at_any_moment_leaves_whole_files() {
         home.accounts().remove("file").unwrap();
     }
 }
-
-#[test]
-#[ignore = "prints figures"]
-fn figures() {
-    let (_folder, home) = scratch();
-    crate::vault::tests::best("open a home", || Home::open_existing(home.path()).unwrap());
-}

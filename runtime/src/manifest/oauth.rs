@@ -1,6 +1,7 @@
 //! How accounts of a connector sign in. Only the host talks to these addresses.
 
 use super::{Error, problem};
+use crate::account::ClientAuth;
 
 /// Endpoints and scopes of OAuth 2.0.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -16,20 +17,9 @@ pub struct OAuth {
     pub client_id: Option<String>,
     /// How a client with a secret proves itself.
     #[serde(default)]
-    pub client_auth: ClientAuthentication,
+    pub client_auth: ClientAuth,
     /// What to ask for.
     pub scopes: Scopes,
-}
-
-/// Where a client's id and secret go in a token request (RFC 6749, 2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClientAuthentication {
-    /// In the form.
-    #[default]
-    Form,
-    /// In a `Basic` authorization header.
-    Basic,
 }
 
 /// The scopes that an account asks for, by what its destinations may do.

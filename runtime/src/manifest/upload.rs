@@ -1,6 +1,7 @@
 //! How files go up: the sizes that a service takes, and the hash that it reports.
 
 use super::{Error, problem};
+use crate::hash::Algorithm;
 
 /// Largest part that is accepted from a manifest, in bytes: a part is what is sent again after a cut.
 const PART_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -29,21 +30,7 @@ pub struct Upload {
     #[serde(default = "one")]
     pub commit_batch_max: u32,
     /// The hash that the service reports.
-    pub hash: Option<HashName>,
-}
-
-/// A hash, as manifests spell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HashName {
-    /// SHA-256 of the SHA-256 of each 4 MiB block.
-    BlockSha256,
-    /// Microsoft's QuickXorHash.
-    Quickxor,
-    /// SHA-256 of the whole.
-    Sha256,
-    /// SHA-1 of the whole.
-    Sha1,
+    pub hash: Option<Algorithm>,
 }
 
 const fn one() -> u32 {

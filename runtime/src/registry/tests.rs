@@ -1,14 +1,10 @@
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
-    time::Instant,
 };
 
 use super::*;
-use crate::{
-    home::tests::scratch,
-    vault::{Vault, tests::best},
-};
+use crate::{home::tests::scratch, vault::Vault};
 
 fn installed(connector_type: &str, version: &str, component: &[u8]) -> Installed {
     Installed {
@@ -282,35 +278,4 @@ fn an_artefact_is_stored_whole_or_not_at_all() {
             Err(reason) => assert!(done.is_none() && reason == Unusable::Absent, "{reason}"),
         },
     );
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn figures() {
-    let (_folder, home, artefacts, _) = artefacts();
-    let registry = Registry::new(&home);
-    let component = vec![3; 300_000];
-    install(&registry, "onedrive", "1.0.0", &component).unwrap();
-    let digest = Digest::of(&component);
-    let key = ArtefactKey { component: &digest, engine: b"engine", settings: "" };
-    let bytes = vec![7; 3_000_000];
-    let start = Instant::now();
-    artefacts.store(&key, &bytes).unwrap();
-    println!("store an artefact of 3 MB: {:?}", start.elapsed());
-    let load = || {
-        let start = Instant::now();
-        artefacts.load(&key).unwrap();
-        start.elapsed()
-    };
-    println!("load and verify it: {:?}", (0..50).map(|_| load()).min().unwrap());
-    best("look a connector up", || registry.get(&reference("onedrive")).unwrap());
-    let start = Instant::now();
-    let open = || {
-        let home = Home::open_existing(home.path()).unwrap();
-        let vault = Vault::open(&home).unwrap();
-        let found = Registry::new(&home).get(&reference("onedrive")).unwrap();
-        (Artefacts::new(&home, &vault).load(&key).unwrap(), found)
-    };
-    open();
-    println!("from nothing to a verified artefact: {:?}", start.elapsed());
 }

@@ -100,7 +100,7 @@ pub enum Refusal {
     Unavailable,
     #[error("the request was sent, and its outcome is unknown")]
     Lost,
-    #[error("the source changed while it was sent")]
+    #[error("the source changed, or could not be read, while it was sent")]
     SourceChanged,
     #[error("{0}")]
     Other(String),

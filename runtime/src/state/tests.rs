@@ -1,4 +1,4 @@
-use std::{os::unix::fs::PermissionsExt, time::Instant};
+use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::home::tests::{child, in_role, scratch};
@@ -109,29 +109,4 @@ async fn what_was_acknowledged_survives_a_kill() {
         let found = state.read(count).await.unwrap();
         assert!(found == told || found == told + 1, "told {told}, found {found}");
     }
-}
-
-#[tokio::test]
-#[ignore = "prints figures"]
-async fn figures() {
-    let (_folder, home) = scratch();
-    let start = Instant::now();
-    drop(State::open(&home).unwrap());
-    println!("make the database: {:?}", start.elapsed());
-    let open = || {
-        let start = Instant::now();
-        let state = State::open(&home).unwrap();
-        (start.elapsed(), state)
-    };
-    println!("open the database: {:?}", (0..20).map(|_| open().0).min().unwrap());
-    let (_, state) = open();
-    let start = Instant::now();
-    for number in 0..50 {
-        state.write(put(number)).await.unwrap();
-    }
-    println!("one change at a time: {:?} each", start.elapsed() / 50);
-    let start = Instant::now();
-    let changes = (100..500).map(|number| state.write(put(number)));
-    futures_util::future::join_all(changes).await;
-    println!("400 changes at a time: {:?} together", start.elapsed());
 }

@@ -1,5 +1,3 @@
-use std::{hint::black_box, time::Instant};
-
 use super::*;
 use crate::home::tests::scratch;
 
@@ -110,40 +108,4 @@ fn a_key_is_there_whole_or_not_at_all() {
     home.root().write(KEY_FILE, b"short").unwrap();
     assert!(matches!(Vault::open(&home), Err(Error::KeyDamaged(5))));
     assert_eq!(format!("{:?}", Vault::open(&scratch().1).unwrap()), "Vault(****)");
-}
-
-/// `cargo test -p wharf-runtime --release -- --ignored --nocapture figures`
-#[test]
-#[ignore = "prints figures"]
-fn figures() {
-    let (_folder, home) = scratch();
-    let start = Instant::now();
-    let vault = Vault::open(&home).unwrap();
-    println!("make a key and open the vault: {:?}", start.elapsed());
-    let start = Instant::now();
-    black_box(Vault::open(&home).unwrap());
-    println!("open the vault: {:?}", start.elapsed());
-    let address = [b'a'; 300];
-    let sealed = vault.seal(Purpose::Handle, b"destination/route", &address).unwrap();
-    best("seal 300 bytes", || vault.seal(Purpose::Handle, b"destination/route", &address).unwrap());
-    best("unseal 300 bytes", || vault.unseal(Purpose::Handle, b"destination/route", &sealed).unwrap());
-    let mut nonce = [0; NONCE_BYTES];
-    best("of that, the nonce", || vault.random.fill(&mut nonce).unwrap());
-    let artefact = vec![7; 3_000_000];
-    let start = Instant::now();
-    black_box(vault.mac(Purpose::Artefact, &[&artefact]));
-    println!("mac of 3 MB: {:?}", start.elapsed());
-}
-
-/// The best of many rounds: the others waited for a neighbour on the machine.
-pub(crate) fn best<T>(what: &str, mut work: impl FnMut() -> T) {
-    let round = || {
-        let start = Instant::now();
-        for _ in 0..200 {
-            black_box(work());
-        }
-        start.elapsed() / 200
-    };
-    let fastest = std::iter::repeat_with(round).take(200).min().unwrap();
-    println!("{what}: {fastest:?}");
 }

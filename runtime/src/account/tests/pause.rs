@@ -64,25 +64,3 @@ async fn waiting_obeys_a_pause_that_grows_and_gives_up_early() {
     assert_eq!(error.remaining, Duration::from_secs(50));
     assert_eq!(clock.elapsed(), before, "no time is lost on a pause that is too long");
 }
-
-#[tokio::test]
-#[ignore = "prints figures"]
-async fn figures() {
-    use crate::vault::tests::best;
-    let scene = scene();
-    scene.add(3600);
-    let start = Instant::now();
-    let account = scene.open(&Endpoint::replying([]));
-    println!("open an account: {:?}", start.elapsed());
-    best("paused_until, no pause", || account.paused_until());
-    account.pause(scene.clock.now() + Duration::from_secs(30));
-    best("paused_until, a pause", || account.paused_until());
-    let start = Instant::now();
-    for _ in 0..10_000 {
-        account.credential().await.unwrap();
-    }
-    println!("a credential at hand: {:?}", start.elapsed() / 10_000);
-    let start = Instant::now();
-    scene.accounts.safe(&name("work")).store(&scene.stored()).unwrap();
-    println!("store a token: {:?}", start.elapsed());
-}
