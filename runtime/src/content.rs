@@ -14,7 +14,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 pub use body::{Body, Progress, Receipt, Tap};
 
@@ -23,6 +23,9 @@ use crate::hash::{Algorithm, Digests, Running};
 /// Bytes read from a file at once: large enough that switching threads for it costs nothing beside
 /// hashing it, small enough that three of them for every operation in flight do not show in memory.
 pub const READ_BYTES: u64 = 256 * 1024;
+/// A file of at most this many bytes is read when it is opened: most files of a backup are that small,
+/// and are then sent without another trip to the disk. Every operation in flight holds one.
+pub const WHOLE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why content cannot be had.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -90,7 +93,13 @@ pub struct Source {
 }
 
 enum Stored {
-    File { file: File, path: Option<PathBuf>, identity: Identity },
+    File {
+        file: File,
+        path: Option<PathBuf>,
+        identity: Identity,
+        /// All of it, if it is small: it was read when it was opened, on a thread that may block.
+        whole: Option<Bytes>,
+    },
     Memory(Bytes),
 }
 
@@ -130,7 +139,12 @@ impl Source {
         if !metadata.is_file() {
             return Err(Error::NotAFile(name));
         }
-        Ok(Self { name, bytes: Stored::File { file, path, identity: Identity::of(&metadata) } })
+        let identity = Identity::of(&metadata);
+        let mut source = Self { name, bytes: Stored::File { file, path, identity, whole: None } };
+        if identity.size <= WHOLE_BYTES_MAX {
+            source.read_whole()?;
+        }
+        Ok(source)
     }
 
     /// What messages call it.
@@ -163,7 +177,7 @@ impl Source {
     /// # Errors
     /// [`Error::Changed`] when it is not.
     pub fn changed(&self) -> Result<(), Error> {
-        let Stored::File { file, path, identity } = &self.bytes else {
+        let Stored::File { file, path, identity, whole: _ } = &self.bytes else {
             return Ok(());
         };
         let opened = file.metadata().map_err(|problem| self.unreadable(problem))?;
@@ -172,6 +186,37 @@ impl Source {
             .as_ref()
             .is_none_or(|path| std::fs::metadata(path).is_ok_and(|found| Identity::of(&found) == *identity));
         if same && in_place { Ok(()) } else { Err(Error::Changed(self.name.clone())) }
+    }
+
+    fn read_whole(&mut self) -> Result<(), Error> {
+        let Stored::File { file, identity, .. } = &self.bytes else { return Ok(()) };
+        let mut buffer = vec![0; index(identity.size)];
+        self.fill(file, 0, &mut buffer)?;
+        if let Stored::File { whole, .. } = &mut self.bytes {
+            *whole = Some(buffer.into());
+        }
+        Ok(())
+    }
+
+    /// Can it be read without blocking?
+    const fn is_in_memory(&self) -> bool {
+        matches!(self.bytes, Stored::Memory(_) | Stored::File { whole: Some(_), .. })
+    }
+
+    /// `size` bytes from `start` on, in the memory of `spare` if they are not in memory yet. Blocks
+    /// while the file system does.
+    fn block(&self, start: u64, size: u64, spare: BytesMut) -> Result<Bytes, Error> {
+        match &self.bytes {
+            Stored::Memory(bytes) | Stored::File { whole: Some(bytes), .. } => {
+                Ok(bytes.slice(index(start)..index(start + size)))
+            }
+            Stored::File { file, whole: None, .. } => {
+                let mut buffer = spare;
+                buffer.resize(index(size), 0);
+                self.fill(file, start, &mut buffer)?;
+                Ok(buffer.freeze())
+            }
+        }
     }
 
     /// Fill `buffer` from `offset` on. Blocks while the file system does.
@@ -262,14 +307,7 @@ impl Section {
     pub fn read(&self, offset: u64, length: u32) -> Result<Bytes, Error> {
         let start = self.offset + offset.min(self.size);
         let end = self.offset + offset.saturating_add(u64::from(length)).min(self.size);
-        match &self.source.bytes {
-            Stored::File { file, .. } => {
-                let mut buffer = vec![0; index(end - start)];
-                self.source.fill(file, start, &mut buffer)?;
-                Ok(buffer.into())
-            }
-            Stored::Memory(bytes) => Ok(bytes.slice(index(start)..index(end))),
-        }
+        self.source.block(start, end - start, BytesMut::new())
     }
 
     /// Hash all of it into `running`, as sending it would. Blocks while the file system does.

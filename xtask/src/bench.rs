@@ -1,4 +1,4 @@
-//! `cargo xtask bench [ROUNDS [MIB]]`: Wharf beside a native client that makes the same requests.
+//! `cargo xtask bench [ROUNDS [MIB [large|small|call|curl]]]`: Wharf beside a native client that makes the same requests.
 
 use anyhow::Result;
 

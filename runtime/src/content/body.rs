@@ -16,7 +16,7 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{Error, READ_BYTES, Section, Source, Stored, index, length};
+use super::{Error, READ_BYTES, Section, Source, length};
 use crate::hash::Running;
 
 /// Told how many bytes went to the socket, each time some did. A retry tells it again.
@@ -192,9 +192,12 @@ struct Work {
 impl Work {
     /// Begin the next block, in the memory of `spare` if nobody else looks at that any more.
     fn start(self, spare: Bytes) -> Reader {
-        match &self.section.source.bytes {
-            Stored::File { .. } => Reader::Reading(spawn_blocking(move || self.next(spare))),
-            Stored::Memory(_) => Reader::Read(self.next(spare)),
+        if self.section.source.is_in_memory() {
+            // Hashing this little takes less than handing it to another thread, and a body that is
+            // ready at once leaves with its head, in one packet.
+            Reader::Read(self.next(spare))
+        } else {
+            Reader::Reading(spawn_blocking(move || self.next(spare)))
         }
     }
 
@@ -202,15 +205,7 @@ impl Work {
         let source = &self.section.source;
         let start = self.section.offset + self.at;
         let size = READ_BYTES.min(self.section.size - self.at);
-        let block = match &source.bytes {
-            Stored::File { file, .. } => {
-                let mut buffer = spare.try_into_mut().unwrap_or_default();
-                buffer.resize(index(size), 0);
-                source.fill(file, start, &mut buffer)?;
-                buffer.freeze()
-            }
-            Stored::Memory(bytes) => bytes.slice(index(start)..index(start + size)),
-        };
+        let block = source.block(start, size, spare.try_into_mut().unwrap_or_default())?;
         if let Some(running) = &mut self.running {
             running.update(&block);
         }

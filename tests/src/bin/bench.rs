@@ -10,7 +10,7 @@
 )]
 
 use std::future::Future;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,59 +41,91 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut option = |default: u64| arguments.next().map_or(default, |text| text.parse().unwrap());
     let (rounds, mebibytes) = (option(21), option(1024));
+    let only = arguments.next();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(bench(rounds, mebibytes));
+    runtime.block_on(bench(rounds, mebibytes, only.as_deref()));
 }
 
-async fn bench(rounds: u64, mebibytes: u64) {
+/// Everything, or `only` the one of that name.
+async fn bench(rounds: u64, mebibytes: u64, only: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(folder.path());
-    let attached = attach(&emulator, folder.path()).await;
-    let native = Native::new(&emulator);
-    let large = folder.path().join("large");
-    std::fs::write(&large, wharf_tests::noise(1, usize::try_from(mebibytes * 1024 * 1024).unwrap())).unwrap();
-    let small = folder.path().join("small");
-    std::fs::write(&small, wharf_tests::noise(2, 4096)).unwrap();
+    let scene = Scene {
+        attached: attach(&emulator, folder.path()).await,
+        native: Native::new(&emulator),
+        folder: folder.path().to_owned(),
+        rounds,
+        mebibytes,
+    };
+    let wanted = |name: &str| only.is_none_or(|only| only == name);
     println!("{rounds} shuffled rounds, medians; 1.00 is the native client");
-
-    let up = compare(
-        rounds,
-        [
-            measure(|| wharf_up(&attached, &large)),
-            measure(|| native.up(&large, true)),
-            measure(|| native.up(&large, false)),
-        ],
-    )
-    .await;
-    ratio(&format!("{mebibytes} MiB up in 10 MiB parts"), &up);
-    let down = compare(
-        rounds,
-        [
-            measure(|| wharf_down(&attached, mebibytes * 1024 * 1024)),
-            measure(|| native.down(mebibytes * 1024 * 1024, true)),
-            measure(|| native.down(mebibytes * 1024 * 1024, false)),
-        ],
-    )
-    .await;
-    ratio(&format!("{mebibytes} MiB down in 10 MiB parts"), &down);
-    const REQUESTS: u32 = 200;
-    let few = compare(
-        rounds,
-        [
-            measure(|| wharf_small(&attached, &small, REQUESTS)),
-            measure(|| native.small(&small, REQUESTS)),
-            measure(|| native.small(&small, REQUESTS)),
-        ],
-    )
-    .await;
-    let extra = (few[0].as_secs_f64() - few[1].as_secs_f64()) * 1e6 / f64::from(REQUESTS);
-    println!(
-        "4 KiB upload: {extra:+.1} µs over native, of {:.0} µs",
-        few[1].as_secs_f64() * 1e6 / f64::from(REQUESTS)
-    );
-    call(&attached).await;
-    curl(&native, &emulator, folder.path(), rounds).await;
+    if wanted("large") {
+        scene.large().await;
+    }
+    if wanted("small") {
+        scene.small().await;
+    }
+    if wanted("call") {
+        call(&scene.attached).await;
+    }
+    if wanted("curl") {
+        curl(&scene.native, &emulator, folder.path(), rounds).await;
+    }
     println!("peak resident memory of this process: {} MiB", peak() / 1024);
+}
+
+struct Scene {
+    attached: Attached,
+    native: Native,
+    folder: PathBuf,
+    rounds: u64,
+    mebibytes: u64,
+}
+
+impl Scene {
+    async fn large(&self) {
+        let (attached, native, size) = (&self.attached, &self.native, self.mebibytes * 1024 * 1024);
+        let file = self.folder.join("large");
+        write_noise(&file, self.mebibytes);
+        let up = [
+            measure(|| wharf_up(attached, &file)),
+            measure(|| native.up(&file, true)),
+            measure(|| native.up(&file, false)),
+        ];
+        ratio(&format!("{} MiB up in 10 MiB parts", self.mebibytes), &compare(self.rounds, up).await);
+        let down = [
+            measure(|| wharf_down(attached, size)),
+            measure(|| native.down(size, true)),
+            measure(|| native.down(size, false)),
+        ];
+        ratio(&format!("{} MiB down in 10 MiB parts", self.mebibytes), &compare(self.rounds, down).await);
+    }
+
+    async fn small(&self) {
+        const REQUESTS: u32 = 200;
+        let file = self.folder.join("small");
+        std::fs::write(&file, wharf_tests::noise(2, 4096)).unwrap();
+        let runs = [
+            measure(|| wharf_small(&self.attached, &file, REQUESTS)),
+            measure(|| self.native.small(&file, REQUESTS)),
+            measure(|| self.native.small(&file, REQUESTS)),
+        ];
+        let [wharf, native, again] =
+            compare(self.rounds, runs).await.map(|time| time.as_secs_f64() * 1e6 / f64::from(REQUESTS));
+        println!(
+            "4 KiB upload: {:+.1} µs over native, of {native:.0} µs (native beside itself: {:+.1} µs)",
+            wharf - native,
+            again - native
+        );
+    }
+}
+
+/// A file of noise, written piece by piece: its bytes must not count as memory of this process.
+fn write_noise(path: &Path, mebibytes: u64) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for piece in 0..mebibytes {
+        file.write_all(&wharf_tests::noise(piece, 1024 * 1024)).unwrap();
+    }
 }
 
 /// Store, instance and one call that sends nothing: a name that the connector refuses by itself.
@@ -110,7 +142,7 @@ async fn call(attached: &Attached) {
 /// The native client must itself be a fair one: one PUT of 200 MiB beside `curl -T`.
 async fn curl(native: &Native, emulator: &Emulator, folder: &Path, rounds: u64) {
     let file = folder.join("curl");
-    std::fs::write(&file, wharf_tests::noise(3, 200 * 1024 * 1024)).unwrap();
+    write_noise(&file, 200);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..rounds.min(9) {
         let started = Instant::now();
