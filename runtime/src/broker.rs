@@ -30,7 +30,7 @@ use crate::retry::{self, Attempts, Budget, Outcome, Reason, Verdict};
 use crate::sandbox::limits::REQUESTS_MAX;
 
 use record::{chain, excerpt};
-use scrub::Scrub;
+use scrub::{Disguises, Scrub};
 
 /// How long one operation may take in all, pauses and retries included. A service that throttles
 /// asks for minutes at most; what takes longer is better told to the operator.
@@ -124,6 +124,8 @@ pub struct Broker {
     calls: AtomicU64,
     /// Until when this destination is silent, in nanoseconds of the clock's elapsed time.
     paused_until: AtomicU64,
+    /// Of the token that was sent last.
+    disguises: Mutex<Option<Arc<Disguises>>>,
 }
 
 impl fmt::Debug for Broker {
@@ -155,6 +157,7 @@ impl Broker {
             clock,
             calls: AtomicU64::new(1),
             paused_until: AtomicU64::new(0),
+            disguises: Mutex::default(),
         })
     }
 
@@ -190,6 +193,16 @@ impl Broker {
     #[must_use]
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
+    }
+
+    /// What must not be seen of the credential that was sent.
+    fn disguises(&self, credential: Option<&Credential>) -> Option<Arc<Disguises>> {
+        let token = credential?.access_token();
+        let mut known = self.disguises.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = known.as_ref().filter(|known| known.are_of(token)).map(Arc::clone);
+        let current = current.unwrap_or_else(|| Arc::new(Disguises::new(token)));
+        *known = Some(Arc::clone(&current));
+        Some(current)
     }
 
     /// Keep this destination silent for a while; a longer pause that stands is not cut short.
@@ -311,7 +324,8 @@ impl Call {
         if !answered.incoming.status().is_success() {
             return Ok((self.read(answered, limit).await?, None));
         }
-        let scrub = self.scrub(&answered.allowed, answered.credential.as_ref());
+        let disguises = self.broker.disguises(answered.credential.as_ref());
+        let scrub = self.scrub(&answered.allowed, disguises.as_deref());
         let reply = Reply {
             status: answered.incoming.status().as_u16(),
             headers: scrub.headers(answered.incoming.headers()),
@@ -332,7 +346,8 @@ impl Call {
                 ReadError::Stalled | ReadError::Cut(_) => Failure::Lost,
             }
         })?;
-        let scrub = self.scrub(&allowed, credential.as_ref());
+        let disguises = self.broker.disguises(credential.as_ref());
+        let scrub = self.scrub(&allowed, disguises.as_deref());
         let body = scrub.body(&body);
         if status >= 400 {
             self.note(&allowed, &format!("the service answered {status}{}", excerpt(&body)));
@@ -340,8 +355,7 @@ impl Call {
         Ok(Reply { status, headers: scrub.headers(&headers), body, maybe_applied })
     }
 
-    fn scrub<'a>(&'a self, allowed: &'a Allowed, credential: Option<&'a Credential>) -> Scrub<'a> {
-        let credential = credential.map(Credential::access_token);
+    fn scrub<'a>(&'a self, allowed: &'a Allowed, credential: Option<&'a Disguises>) -> Scrub<'a> {
         Scrub { route: allowed.route(), handles: &self.broker.handles, credential }
     }
 

@@ -7,11 +7,13 @@
 //! A name or a path of either service cannot contain `://` (no name is empty), so blanking every text
 //! that does never hides what a connector needs.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::HeaderMap;
+use memchr::memmem::Finder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
@@ -36,7 +38,7 @@ const HEADER_BYTES_MAX: usize = 32 * 1024;
 pub(super) struct Scrub<'a> {
     pub(super) route: &'a Route,
     pub(super) handles: &'a Handles,
-    pub(super) credential: Option<&'a Secret>,
+    pub(super) credential: Option<&'a Disguises>,
 }
 
 impl Scrub<'_> {
@@ -71,12 +73,10 @@ impl Scrub<'_> {
             // What we cannot read another reader might: it is withheld as a whole.
             self.json(body).unwrap_or_else(|_| WITHHELD.to_vec())
         } else {
-            blank_addresses(body)
+            blank_addresses(body).into_owned()
         };
         match self.credential {
-            Some(credential) => {
-                disguises(credential).iter().fold(clean, |clean, needle| redact(clean, needle))
-            }
+            Some(credential) => credential.redact(clean),
             None => clean,
         }
     }
@@ -112,7 +112,10 @@ impl Scrub<'_> {
 
 /// Replace every `scheme://…` by a blank, up to the next character that no address has. The slashes
 /// may be escaped as JSON within a text has them: `\/` or `\u002f`.
-fn blank_addresses(text: &[u8]) -> Vec<u8> {
+fn blank_addresses(text: &[u8]) -> Cow<'_, [u8]> {
+    if find_address(text).is_none() {
+        return Cow::Borrowed(text);
+    }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(colon) = find_address(rest) {
@@ -126,7 +129,7 @@ fn blank_addresses(text: &[u8]) -> Vec<u8> {
         rest = address.get(end..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    out
+    Cow::Owned(out)
 }
 
 /// Where the colon of the next address is.
@@ -149,9 +152,37 @@ fn slash(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// A credential as it is, and as a service might echo it: percent-encoded, or in base64 wherever it
-/// begins within a group of three bytes.
-fn disguises(credential: &Secret) -> Vec<Vec<u8>> {
-    let token = credential.expose();
+/// begins within a group of three bytes. Made once for a token: preparing the searches takes longer
+/// than most replies take to be searched.
+pub(super) struct Disguises {
+    of: Secret,
+    needles: Vec<Finder<'static>>,
+}
+
+impl Disguises {
+    pub(super) fn new(credential: &Secret) -> Self {
+        let needles = spellings(credential.expose());
+        let needles = needles.iter().map(|needle| Finder::new(needle).into_owned()).collect();
+        Self { of: credential.clone(), needles }
+    }
+
+    /// Are these the disguises of this credential?
+    pub(super) fn are_of(&self, credential: &Secret) -> bool {
+        self.of == *credential
+    }
+
+    fn redact(&self, text: Vec<u8>) -> Vec<u8> {
+        self.needles.iter().fold(text, redact)
+    }
+}
+
+impl fmt::Debug for Disguises {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Disguises(****)")
+    }
+}
+
+fn spellings(token: &str) -> Vec<Vec<u8>> {
     let encoded = utf8_percent_encode(token, NON_ALPHANUMERIC).to_string();
     let mut all = vec![token.as_bytes().to_vec(), encoded.into_bytes()];
     for shift in 0..3_usize {
@@ -170,23 +201,19 @@ fn disguises(credential: &Secret) -> Vec<Vec<u8>> {
 /// Shorter texts than this are no credential, and would be found everywhere.
 const NEEDLE_BYTES_MIN: usize = 8;
 
-fn redact(text: Vec<u8>, credential: &[u8]) -> Vec<u8> {
-    if credential.is_empty() || find(&text, credential).is_none() {
+fn redact(text: Vec<u8>, needle: &Finder<'static>) -> Vec<u8> {
+    if needle.find(&text).is_none() {
         return text;
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_slice();
-    while let Some(at) = find(rest, credential) {
+    while let Some(at) = needle.find(rest) {
         out.extend_from_slice(rest.get(..at).unwrap_or_default());
         out.extend_from_slice(REDACTED);
-        rest = rest.get(at.saturating_add(credential.len())..).unwrap_or_default();
+        rest = rest.get(at.saturating_add(needle.needle().len())..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
     out
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, part)
 }
 
 /// One value on its way from the parser to the writer; `key` is the member it belongs to, and stays
@@ -264,7 +291,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_, '_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         self.out.push(b'{');
         let mut first = true;
-        while let Some(key) = members.next_key::<std::borrow::Cow<'de, str>>()? {
+        while let Some(key) = members.next_key::<Cow<'de, str>>()? {
             if !first {
                 self.out.push(b',');
             }
