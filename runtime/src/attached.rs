@@ -16,6 +16,7 @@ use crate::entry::{Entry, Info};
 use crate::hash::{Algorithm, Running};
 use crate::hint::Hint;
 use crate::home::Name;
+use crate::journal::Journal;
 use crate::manifest::{Manifest, Replay};
 use crate::path::RelativePath;
 use crate::retry::{Attempts, Budget, Outcome, Verdict};
@@ -136,7 +137,7 @@ pub struct Attached {
     connector: Connector,
     broker: Arc<Broker>,
     threads: Threads,
-    shelf: Shelf,
+    journal: Journal,
     budget: Budget,
 }
 
@@ -170,10 +171,10 @@ impl Attached {
         connector: Connector,
         broker: Arc<Broker>,
         threads: Threads,
-        shelf: Shelf,
+        journal: Journal,
         budget: Budget,
     ) -> Self {
-        Self { name, connector, broker, threads, shelf, budget }
+        Self { name, connector, broker, threads, journal, budget }
     }
 
     /// The destination's name.
@@ -191,7 +192,13 @@ impl Attached {
     /// What is remembered of what was stored here.
     #[must_use]
     pub const fn shelf(&self) -> &Shelf {
-        &self.shelf
+        self.journal.shelf()
+    }
+
+    /// Its uploads under way.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// The way out.

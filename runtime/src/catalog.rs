@@ -119,29 +119,7 @@ impl Shelf {
     /// When the database cannot be written.
     pub async fn record(&self, entries: Vec<Entry>) -> Result<(), Error> {
         let id = self.id;
-        self.write(move |connection| {
-            let mut insert = connection.prepare_cached(
-                "INSERT INTO entry (shelf, path, size, modified_ns, revision, block_sha256, quickxor, stored_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT DO UPDATE SET size = excluded.size, modified_ns = excluded.modified_ns,
-                     revision = excluded.revision, block_sha256 = excluded.block_sha256,
-                     quickxor = excluded.quickxor, stored_ms = excluded.stored_ms",
-            )?;
-            for entry in &entries {
-                insert.execute(params![
-                    id,
-                    entry.path.as_str(),
-                    i64::try_from(entry.size).unwrap_or(i64::MAX),
-                    entry.modified_ns,
-                    entry.revision,
-                    entry.block_sha256,
-                    entry.quickxor,
-                    milliseconds(entry.stored_at),
-                ])?;
-            }
-            Ok(())
-        })
-        .await
+        self.write(move |connection| entries.iter().try_for_each(|entry| record(connection, id, entry))).await
     }
 
     /// What is known of a path.
@@ -206,19 +184,68 @@ impl Shelf {
         .await
     }
 
+    /// Whose it is.
+    pub(crate) const fn destination(&self) -> &Name {
+        &self.destination
+    }
+
+    /// Its number in the database.
+    pub(crate) const fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// Change rows of rooms that keep theirs by shelf.
+    pub(crate) async fn write_state<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, state::Error> {
+        self.state.write(work).await
+    }
+
+    /// Look at rows of rooms that keep theirs by shelf.
+    pub(crate) async fn read_state<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, state::Error> {
+        self.state.read(work).await
+    }
+
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.state.write(work).await.map_err(|source| error(&self.destination, source))
+        self.write_state(work).await.map_err(|source| error(&self.destination, source))
     }
 
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.state.read(work).await.map_err(|source| error(&self.destination, source))
+        self.read_state(work).await.map_err(|source| error(&self.destination, source))
     }
+}
+
+/// Remember an entry on the shelf with this number, replacing what was known of its path.
+pub(crate) fn record(connection: &Connection, shelf: i64, entry: &Entry) -> Result<(), rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "INSERT INTO entry (shelf, path, size, modified_ns, revision, block_sha256, quickxor, stored_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT DO UPDATE SET size = excluded.size, modified_ns = excluded.modified_ns,
+                 revision = excluded.revision, block_sha256 = excluded.block_sha256,
+                 quickxor = excluded.quickxor, stored_ms = excluded.stored_ms",
+        )?
+        .execute(params![
+            shelf,
+            entry.path.as_str(),
+            i64::try_from(entry.size).unwrap_or(i64::MAX),
+            entry.modified_ns,
+            entry.revision,
+            entry.block_sha256,
+            entry.quickxor,
+            milliseconds(entry.stored_at),
+        ])
+        .map(drop)
 }
 
 /// What lies below a folder: the paths between these two.

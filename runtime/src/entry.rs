@@ -33,7 +33,8 @@ pub struct Entry {
 }
 
 /// What may become of something that is already there.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Replace it.
     #[default]
@@ -45,7 +46,7 @@ pub enum Mode {
 }
 
 /// What to store with the bytes of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Info {
     /// Length of the whole in bytes.
     pub size: u64,

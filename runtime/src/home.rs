@@ -18,6 +18,7 @@
 mod folder;
 mod lock;
 mod name;
+mod run;
 
 use std::{
     io,
@@ -37,6 +38,7 @@ pub use self::{
     folder::{Created, Folder},
     lock::{Lock, Subject},
     name::{Error as NameError, NAME_CHARACTERS_MAX, Name},
+    run::Run,
 };
 use crate::hint::Hint;
 

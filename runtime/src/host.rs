@@ -23,6 +23,7 @@ use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::hint::Hint;
 use crate::home::{self, Home, Name};
+use crate::journal::Journal;
 use crate::manifest::{Manifest, OAuth, OptionError, section};
 use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
 use crate::registry::{self, ArtefactKey, Artefacts, Digest, Direction, Installed, Registry};
@@ -356,7 +357,8 @@ impl Host {
         let catalog = Catalog::new(State::open(&self.home)?);
         let shelf = catalog.shelf(name, &place(&destination)).await?;
         let threads = Threads::new(destination.threads.into());
-        Ok(Attached::new(name.clone(), connector, broker, threads, shelf, budget))
+        let journal = Journal::new(shelf, self.home.clone());
+        Ok(Attached::new(name.clone(), connector, broker, threads, journal, budget))
     }
 
     fn account_of(

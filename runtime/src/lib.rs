@@ -15,6 +15,7 @@ pub mod hash;
 pub mod hint;
 pub mod home;
 pub mod host;
+pub mod journal;
 pub mod json;
 mod kind;
 pub mod manifest;

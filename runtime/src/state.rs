@@ -23,10 +23,11 @@ use crate::{
 };
 
 /// What this version writes. A newer one refuses older programs rather than confuse them.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Each step takes the schema from its place in this list to the next version.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE shelf (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         destination TEXT NOT NULL UNIQUE,
@@ -43,7 +44,27 @@ const MIGRATIONS: [&str; 1] = ["
         stored_ms INTEGER NOT NULL,
         PRIMARY KEY (shelf, path)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE upload (
+        shelf INTEGER NOT NULL REFERENCES shelf (id) ON DELETE CASCADE,
+        path TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        session TEXT NOT NULL,
+        source TEXT NOT NULL,
+        info TEXT NOT NULL,
+        acknowledged INTEGER NOT NULL,
+        block_sha256 BLOB NOT NULL,
+        begun_ms INTEGER NOT NULL,
+        PRIMARY KEY (shelf, path)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE download (
+        place BLOB NOT NULL PRIMARY KEY,
+        mark TEXT NOT NULL,
+        begun_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// How long a statement waits for another process's transaction: those are short, but each ends
 /// with an fsync, and a busy disk can take seconds for one.

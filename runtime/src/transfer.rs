@@ -2,15 +2,18 @@
 //!
 //! [`upload`] and [`download`] copy a file or a tree; what is unchanged is skipped. The parts of a
 //! transfer each have a file: what is on this machine (`local`), what to do about a file (`compare`),
-//! one file up (`send`), one file down (`receive`), and the queue that both trees are walked with
+//! one file up (`store`, `send`, `resume`, and `commit` for many at once), one file down (`receive`), and the queue that both trees are walked with
 //! (`work`). Every byte that moves is hashed by the host and verified (`verify`).
 
+mod commit;
 mod compare;
 mod down;
 mod local;
 mod pages;
 mod receive;
+mod resume;
 mod send;
+mod store;
 mod up;
 pub mod verify;
 mod work;
@@ -21,7 +24,7 @@ use std::sync::Arc;
 
 use crate::hint::Hint;
 use crate::path::RelativePath;
-use crate::{ErrorKind, attached, catalog, content};
+use crate::{ErrorKind, attached, catalog, content, journal};
 
 pub use down::download;
 pub use up::upload;
@@ -229,6 +232,9 @@ pub enum Error {
     /// The catalog.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
 }
 
 /// What became of something that was stored wrongly.
@@ -260,7 +266,7 @@ impl Error {
                 content::Error::NotAFile(_) | content::Error::Outside { .. } | content::Error::Read { .. },
             )
             | Self::Local { .. } => ErrorKind::Local,
-            Self::Catalog(_) => ErrorKind::State,
+            Self::Catalog(_) | Self::Journal(_) => ErrorKind::State,
         }
     }
 }
@@ -290,8 +296,9 @@ impl Hint for Error {
             Self::Source(
                 content::Error::NotAFile(_) | content::Error::Outside { .. } | content::Error::Read { .. },
             )
-            | Self::Local { .. }
-            | Self::Catalog(_) => None,
+            | Self::Local { .. } => None,
+            Self::Catalog(error) => error.hint(),
+            Self::Journal(error) => error.hint(),
         }
     }
 }

@@ -13,8 +13,12 @@ use cap_std::fs::Dir;
 use jiff::Timestamp;
 
 use super::Error;
+use crate::hash::Running;
+use crate::home::lock_now;
 use crate::path::RelativePath;
 
+/// Bytes read at once of what an earlier process left.
+const HASH_BYTES: usize = 256 * 1024;
 /// How an unfinished download is named: invisible, and recognised by whoever comes next.
 const PARTIAL_PREFIX: &str = ".wharf-partial.";
 
@@ -194,31 +198,41 @@ impl Target {
         Error::WrongKind { place: self.place(path).to_string_lossy().into_owned(), is, needed }
     }
 
-    /// Begin a file under a name that nobody takes for the whole.
-    pub(super) fn begin(&self, path: &RelativePath) -> Result<Partial, Error> {
+    /// Begin a file under a name that nobody takes for the whole. What is there of it already is gone
+    /// on with, if that is asked for and it is at most `keep_max` bytes.
+    pub(super) fn begin(&self, path: &RelativePath, keep_max: Option<u64>) -> Result<Partial, Error> {
+        let failed = |problem| Error::local("write", &self.place(path), problem);
         let name = path.name().unwrap_or_default();
-        // A file name has at most 255 bytes; the digest keeps long names apart.
-        let short: String = name.chars().take(40).collect();
-        let tag = tag(name);
+        let (mut partial, mut file) = self.open_partial(path, &tag(name)).map_err(failed)?;
+        let mut keep_max = keep_max;
+        if !lock_now(&file).map_err(failed)? {
+            // Another process is fetching the same file to the same place: it has that name.
+            let other = format!("{}-{:08x}", tag(name), rand::random::<u32>());
+            (partial, file) = self.open_partial(path, &other).map_err(failed)?;
+            keep_max = None;
+        }
+        let mut size = file.metadata().map_err(failed)?.len();
+        if keep_max.is_none_or(|max| size > max) {
+            file.set_len(0).map_err(failed)?;
+            size = 0;
+        }
+        let folder = self.folder.try_clone();
+        let folder = folder.map_err(|problem| Error::local("open the folder", &self.path, problem))?;
+        Ok(Partial { folder, partial, size, file: Some(file), path: path.clone(), place: self.place(path) })
+    }
+
+    fn open_partial(&self, path: &RelativePath, tag: &str) -> io::Result<(String, cap_std::fs::File)> {
+        // A file name has at most 255 bytes; the tag keeps long names apart.
+        let short: String = path.name().unwrap_or_default().chars().take(40).collect();
         let partial = format!("{PARTIAL_PREFIX}{tag}.{short}");
         let partial = match path.parent().filter(|parent| !parent.is_root()) {
             Some(parent) => format!("{parent}/{partial}"),
             None => partial,
         };
-        let file = self
-            .folder
-            .create(&partial)
-            .map_err(|problem| Error::local("write", &self.place(path), problem))?;
-        Ok(Partial {
-            folder: self
-                .folder
-                .try_clone()
-                .map_err(|problem| Error::local("open the folder", &self.path, problem))?,
-            partial,
-            file: Some(file),
-            path: path.clone(),
-            place: self.place(path),
-        })
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.read(true).write(true).create(true);
+        let file = self.folder.open_with(&partial, &options)?;
+        Ok((partial, file))
     }
 
     /// See that everything that was written is on disk.
@@ -236,17 +250,45 @@ fn tag(name: &str) -> String {
     hex::encode(digest.as_ref().get(..8).unwrap_or_default())
 }
 
-/// A file that is being written; dropped before it is kept, it is gone.
+/// A file that is being written; dropped before it is kept or left, it is gone.
 #[derive(Debug)]
 pub(super) struct Partial {
     folder: Dir,
     partial: String,
+    /// Bytes that were there when it was opened.
+    size: u64,
     file: Option<cap_std::fs::File>,
     path: RelativePath,
     place: PathBuf,
 }
 
 impl Partial {
+    /// How many bytes an earlier process left in it.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Hash what is there, and go to its end.
+    pub(super) fn hash_into(&mut self, running: &mut Running) -> Result<(), Error> {
+        use io::Read as _;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let mut block = vec![0; HASH_BYTES];
+        let mut left = self.size;
+        while left > 0 {
+            let want = block.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let part = block.get_mut(..want).unwrap_or_default();
+            file.read_exact(part).map_err(|problem| Error::local("read", &self.place, problem))?;
+            running.update(part);
+            left = left.saturating_sub(u64::try_from(want).unwrap_or(u64::MAX));
+        }
+        Ok(())
+    }
+
+    /// It is not whole, but the next process can go on with it.
+    pub(super) fn leave(mut self) {
+        self.file = None;
+    }
+
     /// Append bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         use io::Write as _;

@@ -1,8 +1,8 @@
 //! One file down.
 //!
 //! The bytes go into a file beside the target, hashed on the way; a connection that ends early is
-//! taken up where it ended, for the same revision. Only what has the right length and hash gets the
-//! target's name. Writing has a thread of its own, so that network and disk work at the same time.
+//! taken up where it ended, for the same revision, and so is a large file that an earlier process
+//! left. Only what has the right length and hash gets the target's name. Writing has a thread of its own, so that network and disk work at the same time.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -21,6 +21,9 @@ use crate::sandbox::operation::Refusal;
 const STANDSTILLS_MAX: u32 = 5;
 /// Chunks between network and disk. One is some ten kilobytes, half a megabyte at the very most.
 const CHUNKS_MAX: usize = 16;
+
+/// A file of fewer bytes is fetched anew sooner than it is journaled, and is no more than a part.
+const JOURNAL_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// What a download should come to.
 #[derive(Debug)]
@@ -54,24 +57,96 @@ pub(super) async fn receive(
     into: &RelativePath,
     observer: &dyn Observer,
 ) -> Result<Evidence, Error> {
-    let entry = expected.entry;
-    let mut algorithms = attached.algorithms();
-    algorithms.extend(entry.hash.as_ref().map(Digest::algorithm));
-    let writer = Writer::new(target.begin(into)?, &algorithms);
-    let read = Reader { attached, entry, into, observer }.read(&writer).await;
-    // What went wrong with writing is why reading ended.
-    let (partial, digests) = writer.finish().await?;
-    read?;
-    match expected.verify(&digests) {
-        Ok(evidence) => {
-            let modified = expected.modified;
+    let download = Download { attached, expected, target, into, observer };
+    match download.run(Start::WhereItStands).await? {
+        Came::Right(evidence) => Ok(evidence),
+        // After a power cut a file can have its length and not its bytes.
+        Came::Wrong { resumed_at, .. } if resumed_at > 0 => match download.run(Start::Anew).await? {
+            Came::Right(evidence) => Ok(evidence),
+            Came::Wrong { mismatch, .. } => Err(download.corrupt(mismatch)),
+        },
+        Came::Wrong { mismatch, .. } => Err(download.corrupt(mismatch)),
+    }
+}
+
+struct Download<'a> {
+    attached: &'a Attached,
+    expected: &'a Expected<'a>,
+    target: &'a Target,
+    into: &'a RelativePath,
+    observer: &'a dyn Observer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// With what an earlier process left, if it left anything.
+    WhereItStands,
+    Anew,
+}
+
+/// What a download came to.
+enum Came {
+    Right(Evidence),
+    Wrong { mismatch: Mismatch, resumed_at: u64 },
+}
+
+impl Download<'_> {
+    async fn run(&self, start: Start) -> Result<Came, Error> {
+        let entry = self.expected.entry;
+        let journal = self.attached.journal();
+        let place = self.target.place(self.into);
+        let (place, mark) = (std::path::absolute(&place).unwrap_or(place), self.mark());
+        let left = match (&mark, start) {
+            (Some(mark), Start::WhereItStands) => journal.download(&place).await?.as_ref() == Some(mark),
+            (Some(_), Start::Anew) | (None, _) => false,
+        };
+        let partial = self.target.begin(self.into, left.then_some(entry.size))?;
+        let resumed_at = partial.size();
+        if let Some(mark) = mark.as_ref().filter(|_| !left) {
+            journal.begin_download(&place, mark).await?;
+        }
+        self.observer.event(Event::Moved { path: self.into, bytes: resumed_at });
+        let mut algorithms = self.attached.algorithms();
+        algorithms.extend(entry.hash.as_ref().map(Digest::algorithm));
+        let writer = Writer::new(partial, &algorithms);
+        let reader = Reader { attached: self.attached, entry, into: self.into, observer: self.observer };
+        let read = reader.read(resumed_at, &writer).await;
+        // What went wrong with writing is why reading ended.
+        let (partial, digests) = writer.finish().await?;
+        if let Err(error) = read {
+            if mark.is_some() {
+                partial.leave();
+            }
+            return Err(error);
+        }
+        let verified = self.expected.verify(&digests);
+        if let Ok(_evidence) = &verified {
+            let modified = self.expected.modified;
             tokio::task::spawn_blocking(move || partial.keep(modified)).await.map_err(stopped)??;
-            Ok(evidence)
         }
-        Err(mismatch) => {
-            let place = target.place(into).to_string_lossy().into_owned();
-            Err(Error::Corrupt { place, mismatch, remains: Remains::Removed })
+        if mark.is_some() {
+            journal.end_download(&place).await?;
         }
+        Ok(match verified {
+            Ok(evidence) => Came::Right(evidence),
+            Err(mismatch) => {
+                self.observer.event(Event::Rewound { path: self.into, bytes: entry.size });
+                Came::Wrong { mismatch, resumed_at }
+            }
+        })
+    }
+
+    /// What a partial file must be of to be taken up: this very version. None when it is not worth it,
+    /// or the service does not name its versions.
+    fn mark(&self) -> Option<String> {
+        let entry = self.expected.entry;
+        let revision = entry.revision.as_ref().filter(|_| entry.size >= JOURNAL_BYTES_MIN)?;
+        Some(format!("{}:{} {} {revision}", self.attached.name(), entry.path, entry.size))
+    }
+
+    fn corrupt(&self, mismatch: Mismatch) -> Error {
+        let place = self.target.place(self.into).to_string_lossy().into_owned();
+        Error::Corrupt { place, mismatch, remains: Remains::Removed }
     }
 }
 
@@ -83,9 +158,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Read to the end, taking it up again where it ended early.
-    async fn read(&self, writer: &Writer) -> Result<(), Error> {
-        let (mut at, mut standstills) = (0_u64, 0_u32);
+    /// Read from `start` to the end, taking it up again where it ended early.
+    async fn read(&self, start: u64, writer: &Writer) -> Result<(), Error> {
+        let (mut at, mut standstills) = (start, 0_u32);
+        if at == self.entry.size && at > 0 {
+            return Ok(());
+        }
         let mut reason = "it ended early".to_owned();
         while standstills <= STANDSTILLS_MAX {
             let before = at;
@@ -150,6 +228,7 @@ impl Writer {
         let (chunks, mut arriving) = mpsc::channel::<Bytes>(CHUNKS_MAX);
         let mut running = Running::new(algorithms);
         let done = tokio::task::spawn_blocking(move || {
+            partial.hash_into(&mut running)?;
             while let Some(chunk) = arriving.blocking_recv() {
                 running.update(&chunk);
                 partial.write(&chunk)?;

@@ -3,23 +3,19 @@
 //! Folder by folder: what is in it here, what is stored there, and what to do about each file. A
 //! folder that does not exist at the service is not listed, and neither is anything below it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use super::compare::{Comparison, compare};
+use super::commit::Commits;
 use super::local::{self, FileFacts, Found, What};
 use super::pages::Pages;
-use super::send::{self, Sent};
 use super::work::Work;
-use super::{Error, Event, Evidence, Observer, Options, Summary};
+use super::{Error, Event, Observer, Options, Summary};
 use crate::ErrorKind;
 use crate::attached::Attached;
-use crate::catalog;
-use crate::content::{Progress, Section, Source};
-use crate::entry::{Entry, Info, Kind, Mode};
-use crate::hash::{Algorithm, Digest, Running};
+use crate::entry::{Entry, Kind};
 use crate::path::RelativePath;
 
 /// Copy a file, or what is in a folder, into the folder `target`.
@@ -35,9 +31,18 @@ pub async fn upload(
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Summary, Error> {
-    let up = Up { attached, target, options, observer, counted: Counted::default() };
+    let mut up = Up {
+        attached,
+        target,
+        options,
+        observer,
+        counted: Counted::default(),
+        journaled: attached.journal().paths(target).await?,
+        commits: None,
+    };
     let first = match local::look_at(source)? {
         What::Folder => {
+            up.commits = Commits::new(attached);
             Job::Folder { from: source.to_owned(), path: RelativePath::root(), stored: Stored::Unknown }
         }
         What::File(facts) => up.single(source, facts).await?,
@@ -48,17 +53,24 @@ pub async fn upload(
     };
     let work = Work::new(first);
     let failure = Mutex::new(None);
-    work.run(attached.threads().limit(), async |job| {
+    // Permits bound what is in flight; another worker each keeps them all in use while a source is
+    // read or a record written.
+    let workers = attached.threads().limit().saturating_mul(WORKERS_PER_THREAD);
+    work.run(workers, async |job| {
         if let Err(error) = up.job(job, &work).await {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     })
     .await;
+    up.commit_all().await;
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
         None => Ok(up.counted.summary()),
     }
 }
+
+/// Workers for every thread of the destination.
+const WORKERS_PER_THREAD: usize = 2;
 
 #[derive(Debug)]
 enum Job {
@@ -97,12 +109,16 @@ enum Stored {
     No,
 }
 
-struct Up<'a> {
-    attached: &'a Attached,
+pub(super) struct Up<'a> {
+    pub(super) attached: &'a Attached,
     target: &'a RelativePath,
-    options: &'a Options,
-    observer: &'a dyn Observer,
-    counted: Counted,
+    pub(super) options: &'a Options,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) counted: Counted,
+    /// Where earlier processes left an upload.
+    pub(super) journaled: HashSet<RelativePath>,
+    /// For a tree, where the service commits many files at once.
+    pub(super) commits: Option<Commits>,
 }
 
 #[derive(Debug, Default)]
@@ -150,7 +166,7 @@ impl Up<'_> {
     }
 
     /// Where something below the copied root is stored.
-    fn place(&self, path: &RelativePath) -> Result<RelativePath, Error> {
+    pub(super) fn place(&self, path: &RelativePath) -> Result<RelativePath, Error> {
         let too_long =
             |error: crate::path::Error| Error::Name { path: path.to_string(), problem: error.to_string() };
         self.target.join(path).map_err(too_long)
@@ -180,7 +196,7 @@ impl Up<'_> {
         Ok(())
     }
 
-    fn failed(&self, path: &RelativePath, error: &Error) {
+    pub(super) fn failed(&self, path: &RelativePath, error: &Error) {
         Counted::one(&self.counted.files_failed);
         self.observer.event(Event::Failed { path, error });
     }
@@ -254,7 +270,7 @@ impl Up<'_> {
         }
     }
 
-    fn wrong_kind(&self, entry: &Entry, is: &'static str, needed: &'static str) -> Error {
+    pub(super) fn wrong_kind(&self, entry: &Entry, is: &'static str, needed: &'static str) -> Error {
         Error::WrongKind { place: format!("{}:{}", self.attached.name(), entry.path), is, needed }
     }
 
@@ -287,156 +303,4 @@ impl Up<'_> {
         self.observer.event(Event::FolderMade { path });
         Ok(())
     }
-
-    async fn file(
-        &self,
-        from: &Path,
-        path: &RelativePath,
-        facts: FileFacts,
-        stored: Option<Entry>,
-    ) -> Result<(), Error> {
-        if let Some(entry) = &stored {
-            match entry.kind {
-                Kind::Folder => return Err(self.wrong_kind(entry, "folder", "file")),
-                Kind::File => {
-                    if self.is_same(from, path, facts, entry).await? {
-                        Counted::one(&self.counted.files_unchanged);
-                        self.observer.event(Event::Skipped { path });
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        self.observer.event(Event::Found { path, size: facts.size });
-        if self.options.dry_run {
-            return self.copied(path, facts.size, Evidence::Size);
-        }
-        let (source, opened) = open(from).await?;
-        let place = self.place(path)?;
-        let info = Info {
-            size: opened.size,
-            modified: opened.modified,
-            keep_modified: self.options.keep_times,
-            mode: Mode::Replace,
-        };
-        self.observer.event(Event::Started { path, size: info.size });
-        let bytes = Arc::new(AtomicU64::new(0));
-        let moved: Progress = {
-            let bytes = Arc::clone(&bytes);
-            Arc::new(move |more| {
-                bytes.fetch_add(more, Ordering::Relaxed);
-            })
-        };
-        let sending = send::send(self.attached, &place, &source, &info, Some(&moved));
-        let sent = watched(sending, &bytes, path, info.size, self.observer).await?;
-        self.remember(&place, &info, &sent).await?;
-        self.copied(path, info.size, sent.evidence)
-    }
-
-    fn copied(&self, path: &RelativePath, size: u64, evidence: Evidence) -> Result<(), Error> {
-        Counted::one(&self.counted.files_copied);
-        self.counted.bytes_copied.fetch_add(size, Ordering::Relaxed);
-        self.observer.event(Event::Copied { path, size, verified: evidence == Evidence::Hash });
-        Ok(())
-    }
-
-    /// Is the stored file the one that is here?
-    async fn is_same(
-        &self,
-        from: &Path,
-        path: &RelativePath,
-        facts: FileFacts,
-        entry: &Entry,
-    ) -> Result<bool, Error> {
-        if facts.size != entry.size {
-            return Ok(false);
-        }
-        let remembered = self.attached.shelf().get(&self.place(path)?).await?;
-        let digest = match compare(facts, entry, remembered.as_ref(), self.options.checksum) {
-            Comparison::Same => return Ok(true),
-            Comparison::Different => return Ok(false),
-            Comparison::IfHash(digest) => digest,
-        };
-        let (source, opened) = open(from).await?;
-        let algorithms = [Algorithm::BlockSha256, digest.algorithm()];
-        let digests = send::hash(Section::whole(source), Running::new(&algorithms)).await?.finish();
-        if digests.get(digest.algorithm()) != Some(&digest) {
-            return Ok(false);
-        }
-        if !self.options.dry_run {
-            let own = digests.get(Algorithm::BlockSha256);
-            let known =
-                memory(&self.place(path)?, opened.modified, entry, own, digests.get(Algorithm::QuickXor));
-            self.attached.shelf().record(vec![known]).await?;
-        }
-        Ok(true)
-    }
-
-    async fn remember(&self, place: &RelativePath, info: &Info, sent: &Sent) -> Result<(), Error> {
-        let own = sent.digests.get(Algorithm::BlockSha256);
-        let known = memory(place, info.modified, &sent.entry, own, sent.digests.get(Algorithm::QuickXor));
-        Ok(self.attached.shelf().record(vec![known]).await?)
-    }
 }
-
-fn memory(
-    place: &RelativePath,
-    modified: Option<jiff::Timestamp>,
-    entry: &Entry,
-    own: Option<&Digest>,
-    quickxor: Option<&Digest>,
-) -> catalog::Entry {
-    catalog::Entry {
-        path: place.clone(),
-        size: entry.size,
-        modified_ns: modified.and_then(|time| i64::try_from(time.as_nanosecond()).ok()),
-        revision: entry.revision.clone(),
-        block_sha256: own.and_then(|digest| digest.bytes().try_into().ok()),
-        quickxor: quickxor.and_then(|digest| digest.bytes().try_into().ok()),
-        stored_at: std::time::SystemTime::now(),
-    }
-}
-
-/// Open a source; what it is at that moment is what is promised to the service.
-async fn open(from: &Path) -> Result<(Arc<Source>, FileFacts), Error> {
-    let path = from.to_owned();
-    let opening = tokio::task::spawn_blocking(move || Source::open(&path)).await;
-    let source = Arc::new(opening.map_err(|problem| Error::local("read", from, problem.into()))??);
-    let facts = FileFacts { size: source.size(), modified: source.identity().and_then(local::modified) };
-    Ok((source, facts))
-}
-
-/// Tell the observer how a file moves, several times a second, and take back what a retry sends again.
-async fn watched<T>(
-    sending: impl Future<Output = Result<T, Error>>,
-    bytes: &AtomicU64,
-    path: &RelativePath,
-    size: u64,
-    observer: &dyn Observer,
-) -> Result<T, Error> {
-    tokio::pin!(sending);
-    let mut told = 0_u64;
-    let mut tell = |now: u64| {
-        let now = now.min(size);
-        if now > told {
-            observer.event(Event::Moved { path, bytes: now.saturating_sub(told) });
-        }
-        told = told.max(now);
-    };
-    loop {
-        tokio::select! {
-            sent = &mut sending => {
-                if sent.is_ok() {
-                    tell(size);
-                } else if told > 0 {
-                    observer.event(Event::Rewound { path, bytes: told });
-                }
-                return sent;
-            }
-            () = tokio::time::sleep(TELL_INTERVAL) => tell(bytes.load(Ordering::Relaxed)),
-        }
-    }
-}
-
-/// How often progress is told: often enough to look alive.
-const TELL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);

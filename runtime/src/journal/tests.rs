@@ -1,0 +1,107 @@
+use super::*;
+use crate::catalog::Catalog;
+use crate::entry::Mode;
+use crate::home::tests::scratch;
+use crate::state::State;
+
+fn path(text: &str) -> RelativePath {
+    RelativePath::parse(text).unwrap()
+}
+
+/// A journal as another process would open it: with an owner of its own.
+async fn journal(home: &Home) -> Journal {
+    let catalog = Catalog::new(State::open(home).unwrap());
+    let shelf = catalog.shelf(&Name::parse("archive").unwrap(), "here").await.unwrap();
+    Journal::new(shelf, home.clone())
+}
+
+fn upload(place: &str) -> Upload {
+    let source = Identity { size: 7, modified_seconds: -1, modified_nanoseconds: 5, device: 1, inode: 2 };
+    let modified = jiff::Timestamp::from_nanosecond(1_700_000_000_123_456_789).ok();
+    let mode = Mode::ReplaceIfRevision("r".to_owned());
+    Upload {
+        path: path(place),
+        session: "wharf1.sealed".to_owned(),
+        source,
+        info: Info { size: 7, modified, keep_modified: true, mode },
+        acknowledged: 0,
+        block_sha256: [3; 32],
+    }
+}
+
+fn file(place: &str) -> catalog::Entry {
+    catalog::Entry {
+        path: path(place),
+        size: 7,
+        modified_ns: None,
+        revision: None,
+        block_sha256: None,
+        quickxor: None,
+        stored_at: SystemTime::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test]
+async fn an_upload_passes_on_when_its_owner_is_gone() {
+    let (_folder, home) = scratch();
+    let first = journal(&home).await;
+    first.begin(upload("a/b")).await.unwrap();
+    first.acknowledge(&path("a/b"), 5, [9; 32]).await.unwrap();
+    let second = journal(&home).await;
+    assert_eq!(second.take(&path("a/b")).await.unwrap(), Known::Theirs);
+    assert_eq!(first.take(&path("a/b")).await.unwrap(), Known::Theirs, "it is under way");
+    assert_eq!(second.take(&path("a")).await.unwrap(), Known::Nothing);
+    drop(first);
+    let expected = Upload { acknowledged: 5, block_sha256: [9; 32], ..upload("a/b") };
+    assert_eq!(second.take(&path("a/b")).await.unwrap(), Known::Ours(Box::new(expected)));
+    let third = journal(&home).await;
+    assert_eq!(third.take(&path("a/b")).await.unwrap(), Known::Theirs);
+}
+
+#[tokio::test]
+async fn two_at_one_path_do_not_share_a_session() {
+    let (_folder, home) = scratch();
+    let (first, second) = (journal(&home).await, journal(&home).await);
+    first.begin(upload("a")).await.unwrap();
+    second.begin(Upload { session: "other".to_owned(), ..upload("a") }).await.unwrap();
+    second.acknowledge(&path("a"), 7, [1; 32]).await.unwrap();
+    second.end(&path("a"), Some(file("a"))).await.unwrap();
+    let known = second.shelf().get(&path("a")).await.unwrap();
+    assert!(known.is_some(), "what the second stored is known");
+    drop((first, second));
+    let Known::Ours(left) = journal(&home).await.take(&path("a")).await.unwrap() else { panic!() };
+    assert_eq!(*left, upload("a"), "what the first began is as it was");
+}
+
+#[tokio::test]
+async fn an_upload_ends_with_its_file() {
+    let (_folder, home) = scratch();
+    let own = journal(&home).await;
+    for place in ["a", "x/a", "x/b", "xy/a"] {
+        own.begin(upload(place)).await.unwrap();
+    }
+    own.end(&path("x/a"), Some(file("x/a"))).await.unwrap();
+    own.end(&path("a"), None).await.unwrap();
+    assert_eq!(own.paths(&path("x")).await.unwrap(), HashSet::from([path("x/b")]));
+    assert_eq!(own.paths(&path("")).await.unwrap(), HashSet::from([path("x/b"), path("xy/a")]));
+    assert!(own.shelf().get(&path("x/a")).await.unwrap().is_some());
+    assert!(own.shelf().get(&path("a")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_no_service_keeps_is_forgotten() {
+    let (_folder, home) = scratch();
+    let own = journal(&home).await;
+    own.begin(upload("old")).await.unwrap();
+    let long_ago = milliseconds(oldest()) - 1;
+    let age = own.shelf().write_state(move |connection| {
+        connection.execute("UPDATE upload SET begun_ms = ?1", [long_ago]).map(drop)
+    });
+    age.await.unwrap();
+    assert!(own.paths(&path("")).await.unwrap().is_empty());
+    own.begin(upload("new")).await.unwrap();
+    let count = own.shelf().read_state(|connection| {
+        connection.query_row("SELECT count(*) FROM upload", [], |row| row.get::<_, i64>(0))
+    });
+    assert_eq!(count.await.unwrap(), 1);
+}
