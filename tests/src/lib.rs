@@ -60,6 +60,16 @@ impl Service {
         }
     }
 
+    /// What they call the request that carries a small file of a tree: where a service commits many
+    /// files at once, it is staged.
+    #[must_use]
+    pub const fn staged(self) -> &'static str {
+        match self {
+            Self::OneDrive => "onedrive.put-content",
+            Self::Dropbox => "dropbox.session-start",
+        }
+    }
+
     /// What they call a request that sends a part of a large one.
     #[must_use]
     pub const fn part(self) -> &'static str {

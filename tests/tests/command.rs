@@ -280,7 +280,8 @@ fn json_is_data_a_line_and_nothing_else() {
         );
         let summary = shell.run(&["audit", "archive", "--summary", "--json"]).json();
         let routes = summary[0]["routes"].as_array().unwrap();
-        let puts: Vec<&Value> = routes.iter().filter(|route| route["operation"] == "put").collect();
+        let sends = if service == Service::Dropbox { "begin-upload" } else { "put" };
+        let puts: Vec<&Value> = routes.iter().filter(|route| route["operation"] == sends).collect();
         assert!(puts.iter().any(|route| route["attempts"] == 3 && route["retried"] == 0), "{puts:?}");
         for line in shell.run(&["audit", "archive", "--json"]).json() {
             assert_eq!(line["decision"], "allowed", "{line}");

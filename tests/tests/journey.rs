@@ -23,7 +23,8 @@ async fn a_tree_goes_up_comes_back_and_is_not_sent_again() {
         let (summary, told) = up(&attached, &room, "tree", &Options::default()).await;
         assert_eq!((summary.files_copied, summary.files_failed), (4, 0), "{service:?} {:?}", told.lines());
         assert!(told.lines().iter().all(|line| !line.contains("verified=false")), "{:?}", told.lines());
-        assert_eq!(rig.requests(service.put()), 4, "one upload request per small file");
+        assert_eq!(rig.requests(service.staged()), 4, "one upload request per small file");
+        assert!(rig.requests("dropbox.finish-batch") <= 1, "one commit for all of them");
 
         let back = rig.room(&format!("back-{}", service.kind()));
         let (summary, told) = down(&attached, "tree", &back, &Options::default()).await;
@@ -37,7 +38,7 @@ async fn a_tree_goes_up_comes_back_and_is_not_sent_again() {
             let (summary, _) = down(&attached, "tree", &back, &options).await;
             assert_eq!((summary.files_copied, summary.bytes_copied, summary.files_unchanged), (0, 0, 4));
         }
-        assert_eq!(rig.requests(service.put()), 0, "nothing is sent again");
+        assert_eq!(rig.requests(service.staged()), 0, "nothing is sent again");
         let entry = attached.stat(&path("tree/small.txt")).await.unwrap();
         assert_eq!(entry.size, 4096);
     }

@@ -5,7 +5,6 @@
 //! many workers take jobs as the destination has threads; the walk ends when nobody has one and none
 //! is left.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +18,9 @@ pub(super) struct Work<J> {
 }
 
 struct State<J> {
-    waiting: VecDeque<J>,
+    waiting: Vec<J>,
+    /// Jobs for when all others are done.
+    last: Vec<J>,
     /// Jobs that were taken and not yet finished: they may still add some.
     taken: usize,
 }
@@ -28,7 +29,7 @@ impl<J> Work<J> {
     /// Begin with one job.
     pub(super) fn new(first: J) -> Self {
         Self {
-            state: Mutex::new(State { waiting: VecDeque::from([first]), taken: 0 }),
+            state: Mutex::new(State { waiting: vec![first], last: Vec::new(), taken: 0 }),
             changed: Notify::new(),
         }
     }
@@ -39,10 +40,9 @@ impl<J> Work<J> {
         self.changed.notify_waiters();
     }
 
-    /// Add a job for when nothing else waits.
+    /// Add a job for when all others are done.
     pub(super) fn add_last(&self, job: J) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).waiting.push_front(job);
-        self.changed.notify_waiters();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).last.push(job);
     }
 
     /// Do all jobs, `workers` at a time, until none is left.
@@ -64,7 +64,11 @@ impl<J> Work<J> {
             changed.as_mut().enable();
             {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(job) = state.waiting.pop_back() {
+                if state.taken == 0 && state.waiting.is_empty() {
+                    state.waiting = std::mem::take(&mut state.last);
+                    self.changed.notify_waiters();
+                }
+                if let Some(job) = state.waiting.pop() {
                     state.taken = state.taken.saturating_add(1);
                     return Some(job);
                 }
@@ -104,5 +108,22 @@ mod tests {
         })
         .await;
         assert_eq!(done.into_inner(), 31);
+    }
+
+    #[tokio::test]
+    async fn the_last_jobs_wait_for_all_others() {
+        let work = Work::new(3_u32);
+        let done = Mutex::new(Vec::new());
+        work.run(4, async |job| {
+            if job == 3 {
+                work.add_last(0);
+                work.add_last(0);
+                work.add([1, 2]);
+            }
+            tokio::task::yield_now().await;
+            done.lock().unwrap().push(job);
+        })
+        .await;
+        assert_eq!(done.into_inner().unwrap(), [3, 2, 1, 0, 0]);
     }
 }
