@@ -12,7 +12,7 @@ use wharf_tests::{ACCOUNT, Rig, Service, audit, down, noise, path, up};
 fn large(service: Service) -> Vec<u8> {
     match service {
         Service::OneDrive => noise(5, 12 * 1024 * 1024 + 17),
-        Service::Dropbox => noise(5, 151 * 1024 * 1024 + 17),
+        Service::Dropbox => noise(5, 33 * 1024 * 1024 + 17),
     }
 }
 

@@ -4,9 +4,9 @@
 //! header. What the service calls things and how it answers is in `metadata`, `error`, `name` and
 //! `commit`; the other files are one operation each. A revision is a file's `rev`.
 //!
-//! The manifest's sizes: `put` takes what one request may hold (150 MiB). Parts are 16 MiB, a
-//! multiple of the 4 MiB that the service stores in: large enough that a part outlasts its round
-//! trip by far, small enough that a cut connection sends little twice.
+//! The manifest's sizes: parts are 16 MiB, a multiple of the 4 MiB that the service stores in: large
+//! enough that a part outlasts its round trip by far, small enough that a cut connection sends little
+//! twice. One request may hold 150 MiB; `put` takes no more than a part, for the same reason.
 
 mod commit;
 mod download;
