@@ -182,3 +182,95 @@ fn killed_downloads_from_onedrive() {
 fn killed_downloads_from_dropbox() {
     down_again_and_again(Service::Dropbox);
 }
+
+/// Copy up until `parts` parts have arrived, and kill it then.
+fn kill_after_parts(shell: &Shell, service: Service, from: &str, parts: usize) {
+    let mut child = shell.command(&["copy", from, "archive:"]).stderr(Stdio::null()).spawn().unwrap();
+    // The first part goes with the opening request where that takes bytes.
+    let kinds = [service.part(), service.staged()];
+    let acknowledged = |shell: &Shell| {
+        let log = shell.cloud.log();
+        log.iter().filter(|entry| kinds.contains(&&*entry.kind) && entry.status.is_some()).count()
+    };
+    while acknowledged(shell) < parts {
+        assert!(child.try_wait().unwrap().is_none(), "it was over before it could be killed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_upload_goes_on_where_it_stood() {
+    for service in Service::ALL {
+        let shell = Shell::with_archive(service);
+        slow_parts(&shell, service);
+        let part = part_bytes(service);
+        let bytes = noise(3, usize::try_from(part * 4).unwrap() + 5);
+        let file = shell.file("large.bin", &bytes);
+        kill_after_parts(&shell, service, &file, 3);
+        shell.cloud.clear_log();
+        shell.run(&["copy", &file, "archive:"]).done();
+        assert!(stored(&shell, service, "large.bin").unwrap() == bytes, "{service:?}: wrong bytes");
+        let again = arrived(&shell, service);
+        assert!(again <= part * 2 + 5, "{service:?}: {again} bytes, two parts of {part} at most");
+    }
+}
+
+#[test]
+fn a_source_that_changed_starts_over() {
+    for service in Service::ALL {
+        for same_time in [false, true] {
+            let shell = Shell::with_archive(service);
+            slow_parts(&shell, service);
+            let size = usize::try_from(part_bytes(service) * 3).unwrap() + 5;
+            let file = shell.file("large.bin", noise(3, size));
+            kill_after_parts(&shell, service, &file, 2);
+            let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+            let bytes = noise(4, size);
+            // Written over in place, so that it is the same file in every way but its bytes.
+            let opened = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&opened, &bytes, 0).unwrap();
+            if same_time {
+                opened.set_modified(modified).unwrap();
+            }
+            shell.run(&["copy", &file, "archive:"]).done();
+            let right = stored(&shell, service, "large.bin").unwrap() == bytes;
+            assert!(right, "{service:?}, same time {same_time}: wrong bytes");
+        }
+    }
+}
+
+#[test]
+fn a_download_goes_on_where_it_stood() {
+    const WHOLE: u64 = 64 * 1024 * 1024;
+    for (service, kind) in [(Service::OneDrive, "onedrive.download"), (Service::Dropbox, "dropbox.download")]
+    {
+        let shell = Shell::with_archive(service);
+        let bytes = noise(3, usize::try_from(WHOLE).unwrap());
+        let file = shell.file("large.bin", &bytes);
+        shell.run(&["copy", &file, "archive:"]).done();
+        let cut = Action::TruncateReply { bytes: WHOLE / 2 };
+        // Every attempt of the first run is cut, and nothing comes of the later ones.
+        shell.cloud.faults().add(Rule::once(kind, cut));
+        let later = Rule { times: u64::MAX, ..Rule::once(kind, Action::Delay { ms: 2000 }) };
+        let later = shell.cloud.faults().add(later);
+        let to = shell.room("to");
+        let mut child = shell.command(&["copy", "archive:", &to]).stderr(Stdio::null()).spawn().unwrap();
+        while shell.cloud.faults().acted(later) == 0 {
+            assert!(child.try_wait().unwrap().is_none(), "it was over before it could be killed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        shell.cloud.faults().clear();
+        shell.cloud.clear_log();
+        shell.run(&["copy", "archive:", &to]).done();
+        assert!(std::fs::read(Path::new(&to).join("large.bin")).unwrap() == bytes, "{service:?}");
+        assert_eq!(tree(Path::new(&to)).len(), 1, "nothing else is left");
+        let log = shell.cloud.log();
+        let sent: u64 = log.iter().filter(|entry| entry.kind == kind).map(|entry| entry.response_bytes).sum();
+        assert!(sent <= WHOLE / 2 + 16 * 1024 * 1024, "{service:?}: {sent} bytes came again");
+    }
+}
