@@ -17,7 +17,7 @@ use wharf_runtime::network::ConnectTo;
 pub(crate) use account::{Account, AccountAdd};
 pub(crate) use connector::{Connector, ConnectorInstall, ConnectorPack};
 pub(crate) use destination::{Destination, DestinationCreate, HttpVersion, OptionSetting};
-pub(crate) use transfer::{Copy, List, Remove};
+pub(crate) use transfer::{Copy, List, Move, Remove};
 
 use crate::exit::Exit;
 use crate::location::Remote;
@@ -156,6 +156,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Destination(Destination),
     Copy(Copy),
+    #[command(visible_alias = "mv")]
+    Move(Move),
     Ls(List),
     /// Show what is stored at a path
     #[command(after_help = "Example:\n  wharf stat archive:data/db.dump")]

@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Account(command) => account::run(desk, command),
         Command::Destination(command) => destination::run(desk, command),
         Command::Copy(copy) => copy::run(desk, copy),
+        Command::Move(moving) => waiting(Box::pin(change::relocate(desk, moving))),
         Command::Ls(list) => waiting(Box::pin(browse::list(desk, list))),
         Command::Stat { place } => waiting(Box::pin(browse::stat(desk, place))),
         Command::Mkdir { place } => waiting(Box::pin(change::make_folder(desk, place))),

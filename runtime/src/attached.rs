@@ -21,7 +21,9 @@ use crate::manifest::{Manifest, Replay};
 use crate::path::RelativePath;
 use crate::retry::{Attempts, Budget, Outcome, Verdict};
 use crate::sandbox::Connector;
-use crate::sandbox::operation::{self, Download, Page, Progress, Refusal, Removal, Staged};
+use crate::sandbox::operation::{
+    self, Download, Page, Progress, Refusal, Relocation, Removal, Space, Staged,
+};
 use crate::threads::{Permit, Threads};
 
 /// An operation that failed, and where.
@@ -55,6 +57,9 @@ fn phrase(operation: &str) -> &str {
         "abort-upload" => "abort the upload of",
         "finish-uploads" => "finish the upload of",
         "get" => "read",
+        "relocate" => "move",
+        "relocation-status" => "see whether the service has finished",
+        "usage" => "ask how full the service is for",
         other => other,
     }
 }
@@ -119,6 +124,10 @@ impl Hint for Error {
                     .to_owned(),
             ),
             ErrorKind::WrongKind => Some("remove or rename one of the two".to_owned()),
+            ErrorKind::Unsupported if matches!(self.operation, "relocate" | "copy") => Some(format!(
+                "copy it to a local folder and from there to its new path: `wharf copy {name}:{} ./folder`",
+                self.path
+            )),
             ErrorKind::Usage
             | ErrorKind::Exists
             | ErrorKind::Corrupt
@@ -129,6 +138,13 @@ impl Hint for Error {
         }
     }
 }
+
+/// How soon a running relocation is asked for: a file is copied in less.
+const RELOCATION_POLL_MIN: Duration = Duration::from_millis(500);
+/// How seldom it is asked for in the end.
+const RELOCATION_POLL_MAX: Duration = Duration::from_secs(30);
+/// How long it is waited for: folders of a terabyte take hours, and it goes on without us.
+const RELOCATION_MAX: Duration = Duration::from_hours(6);
 
 /// A destination that can be used.
 #[derive(Debug)]
@@ -394,6 +410,77 @@ impl Attached {
             Ok(Opened { download, _permit: permit })
         };
         self.run_permit("get", path, work).await
+    }
+
+    /// Give a file, or a folder with everything in it, another path, replacing nothing. The folder that
+    /// is to hold it is made.
+    ///
+    /// # Errors
+    /// Why it has its old path; [`Refusal::Unsupported`] where the service cannot, and nothing happened.
+    pub async fn relocate(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
+        self.hold(to).await?;
+        let begun = self
+            .run("relocate", from, |call| async move { self.connector.relocate(&call, from, to).await })
+            .await?;
+        self.relocated("relocate", begun, to).await
+    }
+
+    /// Copy a file, or a folder with everything in it, at the service, replacing nothing. The folder
+    /// that is to hold it is made.
+    ///
+    /// # Errors
+    /// As [`relocate`](Self::relocate).
+    pub async fn copy(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
+        self.hold(to).await?;
+        let begun =
+            self.run("copy", from, |call| async move { self.connector.copy(&call, from, to).await }).await?;
+        self.relocated("copy", begun, to).await
+    }
+
+    /// How full is the service?
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub async fn usage(&self) -> Result<Space, Error> {
+        let root = RelativePath::root();
+        self.run("usage", &root, |call| async move { self.connector.usage(&call).await }).await
+    }
+
+    /// See that there is a folder to hold `path`.
+    async fn hold(&self, path: &RelativePath) -> Result<(), Error> {
+        match path.parent().filter(|parent| !parent.is_root()) {
+            Some(parent) => self.make_folder(&parent).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Wait until a relocation has come to its end, asking less and less often.
+    async fn relocated(
+        &self,
+        operation: &'static str,
+        begun: Relocation,
+        to: &RelativePath,
+    ) -> Result<Entry, Error> {
+        let started = self.broker.clock().elapsed();
+        let (mut state, mut wait) = (begun, RELOCATION_POLL_MIN);
+        loop {
+            let job = match state {
+                Relocation::Done(entry) => return Ok(entry),
+                Relocation::Running(job) => job,
+            };
+            if self.broker.clock().elapsed().saturating_sub(started) > RELOCATION_MAX {
+                let refusal = Refusal::Lost;
+                let problem = operation::Error::Refused { refusal, cause: None };
+                return Err(self.error(operation, to, problem));
+            }
+            self.broker.clock().sleep(wait).await;
+            wait = wait.saturating_mul(2).min(RELOCATION_POLL_MAX);
+            let status = |call| {
+                let job = &job;
+                async move { self.connector.relocation_status(&call, job, to).await }
+            };
+            state = self.run("relocation-status", to, status).await?;
+        }
     }
 
     async fn run<T, W>(

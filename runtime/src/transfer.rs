@@ -11,6 +11,7 @@ mod down;
 mod local;
 mod pages;
 mod receive;
+mod relocate;
 mod resume;
 mod send;
 mod store;
@@ -27,6 +28,7 @@ use crate::path::RelativePath;
 use crate::{ErrorKind, attached, catalog, content, journal};
 
 pub use down::download;
+pub use relocate::{copy, relocate};
 pub use up::upload;
 pub use verify::{Evidence, Mismatch};
 

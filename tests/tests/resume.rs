@@ -105,7 +105,8 @@ fn up_again_and_again(service: Service) {
     let (mut seed, mut whole) = (1, 0);
     write_tree(Path::new(&from), service, seed);
     let size = |from: &str| -> u64 {
-        tree(Path::new(from)).iter().map(|(_, bytes)| bytes.as_ref().map_or(0, Vec::len) as u64).sum()
+        let files = tree(Path::new(from)).into_iter().filter_map(|(_, bytes)| bytes);
+        files.map(|bytes| u64::try_from(bytes.len()).unwrap()).sum()
     };
     let mut meant = size(&from);
     for _ in 0..KILLS {

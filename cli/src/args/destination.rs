@@ -23,6 +23,13 @@ pub(crate) enum Destination {
         #[arg(value_name = "NAME")]
         name: Name,
     },
+    /// Ask the service how full it is
+    #[command(after_help = "Example:\n  wharf destination usage archive")]
+    Usage {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: Name,
+    },
     /// Delete a destination's configuration; what is stored at the service stays there
     #[command(after_help = "Example:\n  wharf destination delete archive")]
     Delete {

@@ -1,4 +1,4 @@
-//! `wharf copy`, `ls`, `rm`.
+//! `wharf copy`, `move`, `ls`, `rm`.
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
@@ -8,7 +8,8 @@ use crate::location::{Location, Remote};
 
 /// Copy a file or a tree to a destination or back
 ///
-/// One side is NAME:PATH, relative to the destination's backup directory; the other is local. As with
+/// One side is NAME:PATH, relative to the destination's backup directory; the other is local. Within
+/// one destination the service copies by itself, and nothing is replaced. As with
 /// rclone, a folder's contents go into the target folder, and a file goes into it under its own
 /// name. Files that are there already, with the same size and modification time, are skipped; nothing
 /// is ever deleted. After an interruption, running the same command again continues.
@@ -18,6 +19,7 @@ Examples:
   wharf copy /srv/data archive:data          what is in /srv/data, into the folder data
   wharf copy /srv/db.dump archive:           one file, into the backup directory
   wharf copy archive:data /srv/restored      and back
+  wharf copy archive:data archive:data.old   at the service, under another path
   wharf copy /srv archive: --exclude '*.tmp' --exclude 'cache/' --dry-run
 
 Patterns are rclone's: `*` does not cross a `/`, and `**` stands for any number of folders. One that
@@ -49,6 +51,24 @@ pub(crate) struct Copy {
     /// Store modification times at the service too; costs one more request for each small file
     #[arg(long)]
     pub(crate) times: bool,
+}
+
+/// Give a file, or a folder with everything in it, another path at its destination
+///
+/// Nothing is replaced: what is at the new path already stays, and the command fails. The folders on
+/// the way are made. OneDrive can only change the name within a folder.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wharf move archive:data/new.dump archive:data/2026.dump
+  wharf move archive:incoming/site1 archive:site1")]
+pub(crate) struct Move {
+    /// What to move
+    #[arg(value_name = "NAME:PATH")]
+    pub(crate) source: Remote,
+    /// Its new path, at the same destination
+    #[arg(value_name = "NAME:PATH")]
+    pub(crate) target: Remote,
 }
 
 /// List what is stored in a folder

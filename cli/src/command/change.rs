@@ -1,11 +1,12 @@
-//! `wharf mkdir` and `wharf rm`.
+//! `wharf mkdir`, `wharf move` and `wharf rm`, and copies within a destination.
 
 use wharf_runtime::attached::Attached;
 use wharf_runtime::entry::{Entry, Kind};
 use wharf_runtime::sandbox::operation::Removal;
+use wharf_runtime::transfer;
 
 use super::{Desk, recorded};
-use crate::args::Remove;
+use crate::args::{Move, Remove};
 use crate::ask::{self, Unattended};
 use crate::exit::Exit;
 use crate::location::Remote;
@@ -63,6 +64,43 @@ async fn remove_from(desk: Desk<'_>, attached: &Attached, remove: &Remove) -> Re
     }
     told(desk, "removed", &entry)?;
     desk.output.note(format_args!("removed `{}`", harmless(&place.to_string())));
+    Ok(())
+}
+
+/// Give something another path.
+pub(super) async fn relocate(desk: Desk<'_>, moving: &Move) -> Result<(), Failure> {
+    let Move { source, target } = moving;
+    if source.destination != target.destination {
+        let message = format!("`{source}` and `{target}` are at different destinations");
+        return Err(Failure::new(Exit::Usage, message).with_hint(format!(
+            "copy it to a local folder and on from there, then remove it with `wharf rm {source}`"
+        )));
+    }
+    let host = desk.host()?;
+    let attached = host.attach(&source.destination).await?;
+    let moved = transfer::relocate(&attached, &source.path, &target.path).await.map_err(Failure::from);
+    let entry = recorded(&host, &attached, moved).await?;
+    told(desk, "moved", &entry)?;
+    desk.output.note(format_args!(
+        "moved `{}` to `{}`",
+        harmless(&source.to_string()),
+        harmless(&target.to_string())
+    ));
+    Ok(())
+}
+
+/// Copy something at the service.
+pub(super) async fn copy(desk: Desk<'_>, source: &Remote, target: &Remote) -> Result<(), Failure> {
+    let host = desk.host()?;
+    let attached = host.attach(&source.destination).await?;
+    let copied = transfer::copy(&attached, &source.path, &target.path).await.map_err(Failure::from);
+    let entry = recorded(&host, &attached, copied).await?;
+    told(desk, "copied", &entry)?;
+    desk.output.note(format_args!(
+        "copied `{}` to `{}`",
+        harmless(&source.to_string()),
+        harmless(&target.to_string())
+    ));
     Ok(())
 }
 

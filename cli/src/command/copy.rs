@@ -28,15 +28,32 @@ pub(super) fn run(desk: Desk<'_>, copy: &Copy) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Usage, message)
                 .with_hint("write one of them as NAME:path; between local folders use `cp -a`"));
         }
+        (Location::Remote(source), Location::Remote(target)) if source.destination == target.destination => {
+            return at_the_service(desk, copy, source, target);
+        }
         (Location::Remote(source), Location::Remote(target)) => {
-            let message =
-                format!("`{source}` and `{target}` are both at destinations, which cannot be copied yet");
+            let message = format!("`{source}` and `{target}` are at different destinations");
             return Err(Failure::new(Exit::Usage, message).with_hint(format!(
                 "copy to a local folder and on from there: `wharf copy {source} ./folder`, then `wharf copy ./folder {target}`"
             )));
         }
     };
     moving(Box::pin(direction.run(desk, copy)))
+}
+
+/// Both sides at one destination: the service copies, and only all of it.
+fn at_the_service(desk: Desk<'_>, copy: &Copy, source: &Remote, target: &Remote) -> Result<(), Failure> {
+    let chosen = copy.checksum
+        || copy.dry_run
+        || copy.copy_links
+        || copy.times
+        || !copy.include.is_empty()
+        || !copy.exclude.is_empty();
+    if chosen {
+        let message = "a copy at the service is of everything; none of copy's options applies to it";
+        return Err(Failure::new(Exit::Usage, message).with_hint("leave the options out"));
+    }
+    super::waiting(Box::pin(super::change::copy(desk, source, target)))
 }
 
 /// Which side is where.

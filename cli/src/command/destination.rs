@@ -14,6 +14,7 @@ use super::{Desk, connector::signature};
 use crate::args::{Destination, DestinationCreate, HttpVersion, OptionSetting};
 use crate::ask::{self, Unattended};
 use crate::exit::Exit;
+use crate::format;
 use crate::output::Tone;
 use crate::report::Failure;
 use crate::sentence::{self, Detail};
@@ -26,8 +27,28 @@ pub(super) fn run(desk: Desk<'_>, command: &Destination) -> Result<(), Failure> 
         Destination::Create(create) => self::create(desk, create),
         Destination::List => show::list(desk),
         Destination::Show { name } => show::one(desk, name),
+        Destination::Usage { name } => super::waiting(Box::pin(usage(desk, name))),
         Destination::Delete { name } => delete(desk, name),
     }
+}
+
+/// How full the service is. What it does not tell is unknown, not nothing.
+async fn usage(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
+    let host = desk.host()?;
+    let attached = host.attach(name).await?;
+    let asked = attached.usage().await.map_err(Failure::from);
+    let space = super::recorded(&host, &attached, asked).await?;
+    if desk.output.is_json() {
+        return Ok(desk.output.json(&space)?);
+    }
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), format::bytes);
+    desk.output.line(format_args!("used   {}", bytes(space.used)))?;
+    desk.output.line(format_args!("total  {}", bytes(space.total)))?;
+    if let (Some(used), Some(total @ 1..)) = (space.used, space.total) {
+        let percent = used.saturating_mul(100) / total;
+        desk.output.line(format_args!("full   {percent} %"))?;
+    }
+    Ok(())
 }
 
 fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {

@@ -53,6 +53,30 @@ pub(crate) fn read(reply: &Reply) -> Error {
     }
 }
 
+/// What the reply to a move or a copy complains about. Whatever is in the way of one is `exists`: a
+/// relocation replaces nothing, of whatever kind.
+pub(crate) fn relocation(reply: &Reply) -> Error {
+    let body = reply.value();
+    match Tags::read(&body["error"]).path() {
+        ["to", "conflict", "file" | "folder", ..] => Error::Exists,
+        ["from_lookup" | "from_write" | "to", cause @ ..] if reply.status == 409 => {
+            meaning(cause).unwrap_or_else(|| of(&Tags(cause.to_vec())))
+        }
+        ["insufficient_quota", ..] => Error::Quota,
+        ["cant_move_folder_into_itself" | "duplicated_or_nested_paths", ..] => Error::WrongKind,
+        [
+            "cant_copy_shared_folder"
+            | "cant_nest_shared_folder"
+            | "cant_transfer_ownership"
+            | "cant_move_shared_folder"
+            | "cant_move_into_vault"
+            | "cant_move_into_family",
+            ..,
+        ] => Error::Unsupported,
+        _ => read(reply),
+    }
+}
+
 /// What this union complains about.
 pub(crate) fn of(tags: &Tags<'_>) -> Error {
     meaning(tags.path())

@@ -17,12 +17,15 @@ mod listing;
 mod metadata;
 mod name;
 mod put;
+mod relocation;
 mod removal;
 mod session;
 mod stat;
+mod usage;
 
 use wharf_connector::{
-    Broker, Connector, Download, Entry, Error, Info, Page, Progress, Removal, Staged, Upload,
+    Broker, Connector, Download, Entry, Error, Info, Page, Progress, Relocation, Removal, Space, Staged,
+    Upload,
 };
 
 wharf_connector::component!(crate::Dropbox);
@@ -101,6 +104,18 @@ impl<B: Broker> Connector<B> for Dropbox {
 
     fn remove(broker: &mut B, items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {
         Ok(removal::remove(broker, items))
+    }
+
+    fn relocate(broker: &mut B, from: &str, to: &str) -> Result<Relocation, Error> {
+        relocation::rename(broker, from, to)
+    }
+
+    fn copy(broker: &mut B, from: &str, to: &str) -> Result<Relocation, Error> {
+        relocation::copy(broker, from, to)
+    }
+
+    fn usage(broker: &mut B) -> Result<Space, Error> {
+        usage::usage(broker)
     }
 }
 

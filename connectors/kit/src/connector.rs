@@ -1,7 +1,7 @@
 //! What a connector can do: the functions of `destination` in `wit/connector.wit`, which says what
 //! each of them promises.
 
-use crate::{Broker, Entry, Error, Info, Page, Progress, Removal, Staged, Upload};
+use crate::{Broker, Entry, Error, Info, Page, Progress, Relocation, Removal, Space, Staged, Upload};
 
 /// A download that has begun.
 #[derive(Debug)]
@@ -71,4 +71,24 @@ pub trait Connector<B: Broker> {
 
     /// Remove files and folders.
     fn remove(broker: &mut B, items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error>;
+
+    /// Give something another path, replacing nothing. Not every service can.
+    fn relocate(_broker: &mut B, _from: &str, _to: &str) -> Result<Relocation, Error> {
+        Err(Error::Unsupported)
+    }
+
+    /// Copy something at the service, replacing nothing. Not every service can.
+    fn copy(_broker: &mut B, _from: &str, _to: &str) -> Result<Relocation, Error> {
+        Err(Error::Unsupported)
+    }
+
+    /// How far is a relocation that was running? Only for those that leave one running.
+    fn relocation_status(_broker: &mut B, _job: &str, _to: &str) -> Result<Relocation, Error> {
+        Err(Error::Unsupported)
+    }
+
+    /// How full is the service? Not every one tells.
+    fn usage(_broker: &mut B) -> Result<Space, Error> {
+        Err(Error::Unsupported)
+    }
 }

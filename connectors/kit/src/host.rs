@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::bindings::exports::wharf::connector::destination::{self, Guest};
 use crate::bindings::wharf::connector::{broker, content, log, settings};
 use crate::{
-    Algorithm, Broker, Connector, Entry, Error, Failure, Info, Level, Page, Payload, Progress, Removal,
-    Reply, Request, Settings, Staged, Upload,
+    Algorithm, Broker, Connector, Entry, Error, Failure, Info, Level, Page, Payload, Progress, Relocation,
+    Removal, Reply, Request, Settings, Space, Staged, Upload,
 };
 
 /// The host, as the operation that runs here sees it.
@@ -139,5 +139,21 @@ impl<C: Connector<Host>> Guest for Component<C> {
 
     fn remove(items: Vec<Removal>) -> Result<Vec<Result<(), Error>>, Error> {
         C::remove(&mut Host::default(), &items)
+    }
+
+    fn relocate(from: String, to: String) -> Result<Relocation, Error> {
+        C::relocate(&mut Host::default(), &from, &to)
+    }
+
+    fn copy(from: String, to: String) -> Result<Relocation, Error> {
+        C::copy(&mut Host::default(), &from, &to)
+    }
+
+    fn relocation_status(job: String, to: String) -> Result<Relocation, Error> {
+        C::relocation_status(&mut Host::default(), &job, &to)
+    }
+
+    fn usage() -> Result<Space, Error> {
+        C::usage(&mut Host::default())
     }
 }

@@ -35,7 +35,7 @@ pub mod testing;
 pub mod time;
 
 pub use bindings::exports::wharf::connector::destination::{
-    Datetime, Entry, Error, Info, Kind, Mode, Page, Progress, Removal, Staged, Upload,
+    Datetime, Entry, Error, Info, Kind, Mode, Page, Progress, Relocation, Removal, Space, Staged, Upload,
 };
 pub use bindings::wharf::connector::broker::{Failure, Replay, Reply};
 pub use bindings::wharf::connector::content::{Algorithm, Hash};

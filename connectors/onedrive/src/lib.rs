@@ -14,12 +14,15 @@ mod item;
 mod listing;
 mod name;
 mod put;
+mod relocation;
 mod removal;
 mod session;
 mod stat;
+mod usage;
 
 use wharf_connector::{
-    Broker, Connector, Download, Entry, Error, Info, Page, Progress, Removal, Staged, Upload,
+    Broker, Connector, Download, Entry, Error, Info, Page, Progress, Relocation, Removal, Space, Staged,
+    Upload,
 };
 
 wharf_connector::component!(crate::OneDrive);
@@ -95,6 +98,22 @@ impl<B: Broker> Connector<B> for OneDrive {
 
     fn remove(broker: &mut B, items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {
         Ok(removal::remove(broker, items))
+    }
+
+    fn relocate(broker: &mut B, from: &str, to: &str) -> Result<Relocation, Error> {
+        relocation::rename(broker, from, to)
+    }
+
+    fn copy(broker: &mut B, from: &str, to: &str) -> Result<Relocation, Error> {
+        relocation::copy(broker, from, to)
+    }
+
+    fn relocation_status(broker: &mut B, job: &str, to: &str) -> Result<Relocation, Error> {
+        relocation::status(broker, job, to)
+    }
+
+    fn usage(broker: &mut B) -> Result<Space, Error> {
+        usage::usage(broker)
     }
 }
 

@@ -159,6 +159,24 @@ pub struct Download {
     pub entry: Option<Entry>,
 }
 
+/// What becomes of something that is moved or copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Relocation {
+    /// It is there.
+    Done(Entry),
+    /// The service is at it; the connector's words for asking how far.
+    Running(String),
+}
+
+/// How full a service is, in bytes, as far as it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Space {
+    /// What counts against the limit.
+    pub used: Option<u64>,
+    /// The limit.
+    pub total: Option<u64>,
+}
+
 /// One call: the guest's answer in the contract's types, and the store it came from.
 type Answer<T> = (Store<State>, Result<T, wit::Error>);
 
@@ -372,6 +390,61 @@ impl Connector {
         Ok(results.into_iter().map(|result| self.answer(call, result)).collect())
     }
 
+    /// Give something another path, replacing nothing.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn relocate(
+        &self,
+        call: &Arc<Call>,
+        from: &RelativePath,
+        to: &RelativePath,
+    ) -> Result<Relocation, Error> {
+        let (from, text) = (from.as_str(), to.as_str());
+        let (_, answer) = operation!(self, self.store(call), call_relocate(from, text))?;
+        relocation(to, self.answer(call, answer)?)
+    }
+
+    /// Copy something at the service, replacing nothing.
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn copy(
+        &self,
+        call: &Arc<Call>,
+        from: &RelativePath,
+        to: &RelativePath,
+    ) -> Result<Relocation, Error> {
+        let (from, text) = (from.as_str(), to.as_str());
+        let (_, answer) = operation!(self, self.store(call), call_copy(from, text))?;
+        relocation(to, self.answer(call, answer)?)
+    }
+
+    /// How far is a relocation that was running?
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn relocation_status(
+        &self,
+        call: &Arc<Call>,
+        job: &str,
+        to: &RelativePath,
+    ) -> Result<Relocation, Error> {
+        let text = to.as_str();
+        let (_, answer) = operation!(self, self.store(call), call_relocation_status(job, text))?;
+        relocation(to, self.answer(call, answer)?)
+    }
+
+    /// How full is the service?
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn usage(&self, call: &Arc<Call>) -> Result<Space, Error> {
+        let (_, answer) = operation!(self, self.store(call), call_usage())?;
+        let wit::Space { used, total } = self.answer(call, answer)?;
+        Ok(Space { used, total })
+    }
+
     fn store(&self, call: &Arc<Call>) -> Store<State> {
         store::fresh(&self.engine, self.limits, Arc::clone(call))
     }
@@ -500,6 +573,21 @@ fn page(folder: &RelativePath, recursive: bool, page: wit::Page) -> Result<Page,
             shown(stray.path.as_str())
         ))),
         None => Ok(Page { entries, next: page.next }),
+    }
+}
+
+fn relocation(to: &RelativePath, relocation: wit::Relocation) -> Result<Relocation, Error> {
+    match relocation {
+        wit::Relocation::Running(job) => {
+            bounded("job", &job)?;
+            Ok(Relocation::Running(job))
+        }
+        wit::Relocation::Done(done) => match entry(done)? {
+            there if there.path == *to => Ok(Relocation::Done(there)),
+            stray => {
+                Err(Error::Nonsense(format!("`{}` where `{to}` was asked for", shown(stray.path.as_str()))))
+            }
+        },
     }
 }
 
