@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compare::{Comparison, compare};
 use super::local::{self, FileFacts, Found, What};
+use super::overlap::{self, Way};
 use super::pages::Pages;
 use super::send::{self, Sent};
 use super::work::Work;
@@ -38,6 +39,7 @@ pub async fn upload(
     let up = Up { attached, target, options, observer, counted: Counted::default() };
     let first = match local::look_at(source)? {
         What::Folder => {
+            overlap::check(attached, source, target, Way::Up)?;
             Job::Folder { from: source.to_owned(), path: RelativePath::root(), stored: Stored::Unknown }
         }
         What::File(facts) => up.single(source, facts).await?,
