@@ -198,11 +198,13 @@ impl Folder {
             let from = walk::find(root, path)?;
             let item = from.item()?.ok_or(Problem::NotFound)?;
             let into = walk::find_or_make(root, to)?;
-            let _lock = lock::placing(root)?;
+            let placing = lock::placing(root)?;
             walk::place(&from, &into, item.kind, mode)?;
+            let item = into.item()?.ok_or(Problem::NotFound)?;
+            drop(placing);
             walk::sync(&into.dir)?;
             walk::sync(&from.dir)?;
-            into.item()?.ok_or(Problem::NotFound)
+            Ok(item)
         })
     }
 

@@ -373,6 +373,15 @@ impl Host {
         Ok(Attached::new(name.clone(), connector, broker, threads, shelf, budget))
     }
 
+    /// May this destination have the backup directory that it names? What only the service knows is not
+    /// asked.
+    ///
+    /// # Errors
+    /// When it lies on this machine and would hold Wharf's own home, or lie in it.
+    pub fn check_directory(&self, destination: &Destination, manifest: &Manifest) -> Result<(), Error> {
+        self.folder_of(destination, manifest).map(drop)
+    }
+
     /// The directory of this machine that the connector works in, if it is one that does.
     fn folder_of(&self, destination: &Destination, manifest: &Manifest) -> Result<Option<Folder>, Error> {
         if manifest.folder.is_none() {

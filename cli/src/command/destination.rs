@@ -42,7 +42,6 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
     check_account(&host, create, &manifest)?;
     let options = options(create, &manifest)?;
     let permissions = permissions(create, &manifest)?;
-    ask_for(desk, create, &installed, &manifest, &permissions)?;
     let configured = Configured {
         account: create.account.clone(),
         owner: create.owner.clone(),
@@ -60,6 +59,8 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
         grants: permissions.iter().map(|one| one.name().to_owned()).collect(),
         ..Configured::new(create.name.clone(), create.connector.clone(), create.backup_directory.clone())
     };
+    host.check_directory(&configured, &manifest)?;
+    ask_for(desk, create, &installed, &manifest, &permissions)?;
     host.destinations().create(&configured)?;
     if desk.output.is_json() {
         desk.output.json(&show::json(&configured, Some(&installed)))?;

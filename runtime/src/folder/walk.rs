@@ -61,7 +61,10 @@ pub(super) fn make_root(path: &Path) -> Result<(), Problem> {
     std::fs::create_dir_all(path)?;
     made.reverse();
     for folder in made {
-        File::open(folder.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+        // A folder that may be written and not read cannot be synced.
+        if let Ok(above) = File::open(folder.parent().unwrap_or(Path::new("/"))) {
+            above.sync_all()?;
+        }
     }
     Ok(())
 }

@@ -172,3 +172,42 @@ impl From<Problem> for wit::Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_has_a_case() {
+        let check = |errno: Errno, expected: &str| {
+            let case: wit::Problem = Problem::from(io::Error::from(errno)).into();
+            assert!(format!("{case:?}").contains(expected), "{errno:?}: {case:?}");
+        };
+        check(Errno::NOENT, "NotFound");
+        check(Errno::EXIST, "Exists");
+        check(Errno::NOTDIR, "WrongKind");
+        check(Errno::ISDIR, "WrongKind");
+        check(Errno::LOOP, "WrongKind");
+        check(Errno::ACCESS, "Denied");
+        check(Errno::PERM, "Denied");
+        check(Errno::ROFS, "Denied");
+        check(Errno::NOSPC, "NoSpace");
+        check(Errno::DQUOT, "NoSpace");
+        check(Errno::FBIG, "TooLarge");
+        check(Errno::NAMETOOLONG, "BadName");
+        check(Errno::IO, "Other");
+        check(Errno::STALE, "Other");
+    }
+
+    #[test]
+    fn moments_before_1970_are_whole_seconds_towards_the_past() {
+        let time = Timestamp::from_nanosecond(-1).unwrap();
+        let told = moment(time).unwrap();
+        assert_eq!((told.seconds, told.nanoseconds), (-1, 999_999_999));
+        assert_eq!(timestamp(told).unwrap(), time);
+        assert!(timestamp(wit::Moment { seconds: 0, nanoseconds: 1_000_000_000 }).is_err());
+        assert!(timestamp(wit::Moment { seconds: i64::MAX, nanoseconds: 0 }).is_err());
+    }
+}
