@@ -559,6 +559,8 @@ fn errors_say_what_and_where() {
     --- exit 2
     ");
     // What root may not do either: nobody makes a folder there.
-    create("proc", "/proc/sys/kernel", &[]).done();
-    insta::assert_snapshot!(shell.run(&["mkdir", "proc:new"]), @"");
+    create("sys", "/sys/kernel", &[]).done();
+    let denied = shell.run(&["mkdir", "sys:new"]).failed(5);
+    assert!(denied.contains("caused by: cannot make the folder `/sys/kernel/new`: "), "{denied}");
+    assert!(denied.contains("hint: see who may read and write in `/sys/kernel`"), "{denied}");
 }
