@@ -323,8 +323,14 @@ async fn nobody_gets_out_of_the_folder() {
     // It claims that it stored a file, which it tried to store elsewhere.
     let error = put(&attached, "honest", "x", Mode::Create).await.unwrap_err();
     assert_eq!(refusal(&error), &Refusal::Denied);
-    let fine = deeds(&attached, &[("stat", "there".to_owned()), ("usage", String::new())]).await;
-    assert_eq!(fine, ["done", "done"]);
+    let fine = [("stat", "there"), ("rename", "there to a/new"), ("usage", "")];
+    let fine = deeds(&attached, &fine.map(|(what, path)| (what, path.to_owned()))).await;
+    assert_eq!(fine, ["done", "done", "done"]);
+    attached.settle().await.unwrap();
+    let records = audit(&rig.host, "disk");
+    let renamed = records.iter().rfind(|record| record["method"] == "rename").unwrap();
+    let from = renamed["url"].as_str().unwrap();
+    assert!(from.ends_with("/disk/there") && renamed["reason"] == "to `a/new`", "{renamed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

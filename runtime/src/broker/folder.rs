@@ -37,6 +37,8 @@ struct Deed {
     /// As the contract calls it: `write`.
     name: &'static str,
     allowed: AllowedPath,
+    /// Of a renaming, where to.
+    to: Option<AllowedPath>,
     started: Duration,
 }
 
@@ -112,11 +114,12 @@ impl Call {
 
     /// Give something another path.
     pub(crate) async fn folder_rename(&self, path: &str, to: &str, mode: Mode) -> Result<Item, Refused> {
-        let deed = self.allow_folder("rename", Access::Write, path).await?;
+        let mut deed = self.allow_folder("rename", Access::Write, path).await?;
         let to = match self.broker.grant().allow_folder(Access::Write, to) {
             Ok(allowed) => allowed,
             Err(denial) => return Err(self.deny_folder("rename", Access::Write, &denial).await.into()),
         };
+        deed.to = Some(to.clone());
         self.do_in_folder(deed, move |folder, path| folder.rename(path.path(), to.path(), &mode)).await
     }
 
@@ -130,7 +133,7 @@ impl Call {
         self.count_request(crate::manifest::folder::name(access)).await?;
         let started = self.broker.clock.elapsed();
         match self.broker.grant().allow_folder(access, path) {
-            Ok(allowed) => Ok(Deed { name, allowed, started }),
+            Ok(allowed) => Ok(Deed { name, allowed, to: None, started }),
             Err(denial) => Err(self.deny_folder(name, access, &denial).await),
         }
     }
@@ -180,6 +183,7 @@ impl Call {
             method: deed.name.to_owned(),
             url: url.map(String::from).unwrap_or_default(),
             attempt: 1,
+            reason: deed.to.as_ref().map(|to| format!("to `{}`", to.path())).unwrap_or_default(),
             failure: done.as_ref().err().map(|error| error.problem.to_string()),
             request_bytes: written_bytes,
             response_bytes: read_bytes,

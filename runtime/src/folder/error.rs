@@ -43,6 +43,12 @@ pub enum Problem {
     #[error(transparent)]
     Source(#[from] content::Error),
     #[error("{0}")]
+    NoSpace(Arc<io::Error>),
+    #[error("{0}")]
+    TooLarge(Arc<io::Error>),
+    #[error("{0}")]
+    Denied(Arc<io::Error>),
+    #[error("{0}")]
     System(Arc<io::Error>),
 }
 
@@ -56,26 +62,37 @@ impl From<io::Error> for Problem {
             Some(Errno::LOOP) => Self::WrongKind("is a symbolic link, which is not followed"),
             Some(Errno::NAMETOOLONG) => Self::BadName("the name is too long for the file system"),
             Some(Errno::ILSEQ) => Self::BadName("the file system does not take such a name"),
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace(Arc::new(error)),
+            Some(Errno::FBIG) => Self::TooLarge(Arc::new(error)),
+            Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Self::Denied(Arc::new(error)),
             _ => Self::System(Arc::new(error)),
         }
     }
 }
 
-impl Problem {
-    /// What the system said, if it is that.
-    #[must_use]
-    pub fn errno(&self) -> Option<Errno> {
-        match self {
-            Self::System(error) => Errno::from_io_error(error),
-            Self::Source(_)
-            | Self::NotFound
-            | Self::Exists
-            | Self::WrongKind(_)
-            | Self::OnTheWay { .. }
-            | Self::Conflict
-            | Self::BadName(_)
-            | Self::Invalid(_)
-            | Self::TimedOut => None,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_has_a_case() {
+        let check = |errno: Errno, expected: &str| {
+            let problem = Problem::from(io::Error::from(errno));
+            assert!(format!("{problem:?}").starts_with(expected), "{errno:?}: {problem:?}");
+        };
+        check(Errno::NOENT, "NotFound");
+        check(Errno::EXIST, "Exists");
+        check(Errno::NOTDIR, "WrongKind");
+        check(Errno::ISDIR, "WrongKind");
+        check(Errno::LOOP, "WrongKind");
+        check(Errno::ACCESS, "Denied");
+        check(Errno::PERM, "Denied");
+        check(Errno::ROFS, "Denied");
+        check(Errno::NOSPC, "NoSpace");
+        check(Errno::DQUOT, "NoSpace");
+        check(Errno::FBIG, "TooLarge");
+        check(Errno::NAMETOOLONG, "BadName");
+        check(Errno::IO, "System");
+        check(Errno::STALE, "System");
     }
 }

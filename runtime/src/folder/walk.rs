@@ -135,17 +135,18 @@ fn step_into(dir: &Dir, name: &str) -> Result<Dir, Problem> {
 pub(super) fn place(from: &Spot, into: &Spot, kind: Kind, mode: &Mode) -> Result<(), Problem> {
     let there = into.item()?;
     if let Some(there) = &there {
-        match mode {
-            // A name for what has it already.
-            Mode::Create if there.kind == kind => return Err(Problem::Exists),
-            Mode::Create | Mode::Replace | Mode::ReplaceIfRevision(_) => {
-                expect(there, Kind::File)?;
-                expect_file(kind)?;
+        match (there.kind, kind) {
+            (Kind::File, Kind::File) => {}
+            (Kind::Folder, Kind::Folder) if *mode == Mode::Create => return Err(Problem::Exists),
+            (Kind::Folder, _) => return Err(Problem::WrongKind("would go where a folder is")),
+            (Kind::File, Kind::Folder) => {
+                return Err(Problem::WrongKind("is a folder, and would go where a file is"));
             }
         }
     }
     match (mode, there) {
-        (Mode::Create, _) => create(from, into),
+        (Mode::Create, Some(_)) => Err(Problem::Exists),
+        (Mode::Create, None) => create(from, into),
         (Mode::ReplaceIfRevision(revision), Some(there)) if there.revision != *revision => {
             Err(Problem::Conflict)
         }
@@ -153,14 +154,6 @@ pub(super) fn place(from: &Spot, into: &Spot, kind: Kind, mode: &Mode) -> Result
         (Mode::Replace | Mode::ReplaceIfRevision(_), _) => {
             Ok(from.dir.rename(&from.name, &into.dir, &into.name)?)
         }
-    }
-}
-
-/// Only a file takes the place of a file.
-const fn expect_file(kind: Kind) -> Result<(), Problem> {
-    match kind {
-        Kind::File => Ok(()),
-        Kind::Folder => Err(Problem::WrongKind("is a folder, and a file is where it should go")),
     }
 }
 

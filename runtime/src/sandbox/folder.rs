@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustix::io::Errno;
 
 use super::bindings::wharf::connector::{broker, folder as wit};
 use super::host::{Body, State};
@@ -163,43 +162,17 @@ impl From<Problem> for wit::Problem {
             Problem::Invalid(text) => Self::Invalid(text.to_owned()),
             Problem::TimedOut => Self::TimedOut,
             Problem::Source(_) => Self::SourceChanged,
-            Problem::System(error) => match Errno::from_io_error(&error) {
-                Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace,
-                Some(Errno::FBIG) => Self::TooLarge,
-                Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Self::Denied,
-                _ => Self::Other(error.kind().to_string()),
-            },
+            Problem::NoSpace(_) => Self::NoSpace,
+            Problem::TooLarge(_) => Self::TooLarge,
+            Problem::Denied(_) => Self::Denied,
+            Problem::System(error) => Self::Other(error.kind().to_string()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
-
-    #[test]
-    fn what_the_system_says_has_a_case() {
-        let check = |errno: Errno, expected: &str| {
-            let case: wit::Problem = Problem::from(io::Error::from(errno)).into();
-            assert!(format!("{case:?}").contains(expected), "{errno:?}: {case:?}");
-        };
-        check(Errno::NOENT, "NotFound");
-        check(Errno::EXIST, "Exists");
-        check(Errno::NOTDIR, "WrongKind");
-        check(Errno::ISDIR, "WrongKind");
-        check(Errno::LOOP, "WrongKind");
-        check(Errno::ACCESS, "Denied");
-        check(Errno::PERM, "Denied");
-        check(Errno::ROFS, "Denied");
-        check(Errno::NOSPC, "NoSpace");
-        check(Errno::DQUOT, "NoSpace");
-        check(Errno::FBIG, "TooLarge");
-        check(Errno::NAMETOOLONG, "BadName");
-        check(Errno::IO, "Other");
-        check(Errno::STALE, "Other");
-    }
 
     #[test]
     fn moments_before_1970_are_whole_seconds_towards_the_past() {
