@@ -112,7 +112,7 @@ impl Partial {
     /// Say that somebody is at it, and take the room that it needs.
     fn hold(&self, size: u64) -> Result<(), Problem> {
         let Some(file) = &self.file else { return Ok(()) };
-        // Without locks on this file system, its age alone tells a leftover.
+        // Where the file system has no locks, nobody can tell a leftover from this, and nobody removes one.
         let _ = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
         if size == 0 {
             return Ok(());
