@@ -242,6 +242,7 @@ impl From<&host::Error> for Exit {
             | host::Error::Audit(_)
             | host::Error::Network(_)
             | host::Error::Options { .. }
+            | host::Error::HomeInside { .. }
             | host::Error::Disabled(_)
             | host::Error::ConnectorDisabled { .. }
             | host::Error::NoAccount { .. }

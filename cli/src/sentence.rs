@@ -4,7 +4,7 @@
 //! enforce. A route that the backup directory does not confine says so first and loudest.
 
 use serde::Serialize;
-use wharf_runtime::manifest::{Access, Address, Credential, Manifest, Method, Route};
+use wharf_runtime::manifest::{Access, Address, Credential, Manifest, Method, Permission, Route};
 
 /// Column in which the second line of a route begins, where names are short.
 const NAME_WIDTH_MIN: usize = 12;
@@ -77,34 +77,45 @@ fn arguments(route: &Route) -> Vec<String> {
     leaves.chain(route.query.iter().cloned()).collect()
 }
 
-/// What every route of a list does, one after the other, those that read first.
+/// What every permission of a list allows, one after the other, those that read first.
 ///
 /// `warn` makes a text stand out.
 pub(crate) fn lines<'a>(
     manifest: &'a Manifest,
-    routes: impl Iterator<Item = &'a Route> + Clone,
+    permissions: impl Iterator<Item = Permission<'a>> + Clone,
     detail: Detail,
     warn: impl Fn(&str) -> String,
 ) -> Vec<String> {
-    let width = routes.clone().map(|route| route.name.len()).max().unwrap_or(0).max(NAME_WIDTH_MIN);
+    let names = permissions.clone().map(|permission| permission.name().len());
+    let width = names.max().unwrap_or(0).max(NAME_WIDTH_MIN);
     let mut lines = Vec::new();
     for (access, heading) in [(Access::Read, "Reads:"), (Access::Write, "Writes:")] {
-        let mut of_access = routes.clone().filter(|route| route.access == access).peekable();
+        let mut of_access = permissions.clone().filter(|permission| permission.access() == access).peekable();
         if of_access.peek().is_some() {
             lines.push(heading.to_owned());
         }
-        for route in of_access {
-            lines.push(format!("  {:<width$}  {}", route.name, route.does));
-            let request = format!("{} {}", route.method.as_str(), address(route, detail));
-            let bounds = |warn: &dyn Fn(&str) -> String| bounds(manifest, route, warn);
-            let plain = bounds(&str::to_owned);
+        for permission in of_access {
+            lines.push(format!("  {:<width$}  {}", permission.name(), permission.does()));
+            let (request, plain) =
+                (request(permission, detail), bounds(manifest, permission, &str::to_owned));
             let is_long =
                 width + request.chars().count() + plain.chars().count() + MARGINS_WIDTH > LINE_WIDTH_MAX;
             let between = if is_long { format!("\n  {:<width$}  ", "") } else { "  ".to_owned() };
-            lines.push(format!("  {:<width$}  {request}{between}{}", "", bounds(&warn)));
+            lines.push(format!(
+                "  {:<width$}  {request}{between}{}",
+                "",
+                bounds(manifest, permission, &warn)
+            ));
         }
     }
     lines
+}
+
+fn request(permission: Permission<'_>, detail: Detail) -> String {
+    match permission {
+        Permission::Route(route) => format!("{} {}", route.method.as_str(), address(route, detail)),
+        Permission::Folder(_) => "on this machine, without a network".to_owned(),
+    }
 }
 
 fn address(route: &Route, detail: Detail) -> String {
@@ -118,7 +129,11 @@ fn address(route: &Route, detail: Detail) -> String {
     }
 }
 
-fn bounds(manifest: &Manifest, route: &Route, warn: &dyn Fn(&str) -> String) -> String {
+fn bounds(manifest: &Manifest, permission: Permission<'_>, warn: &dyn Fn(&str) -> String) -> String {
+    let route = match permission {
+        Permission::Route(route) => route,
+        Permission::Folder(_) => return "inside the backup directory".to_owned(),
+    };
     let reach = match reach(manifest, route) {
         Reach::Inside => "inside the backup directory".to_owned(),
         Reach::Given => "only where the service said".to_owned(),
@@ -137,12 +152,13 @@ fn bounds(manifest: &Manifest, route: &Route, warn: &dyn Fn(&str) -> String) -> 
     }
 }
 
-/// A route as `--json` has it.
+/// A permission as `--json` has it. One for a directory of this machine has no method and no host.
 #[derive(Debug, Serialize)]
 pub(crate) struct RouteJson<'a> {
     name: &'a str,
     does: &'a str,
-    method: Method,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<Method>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     hosts: Vec<String>,
@@ -155,8 +171,26 @@ pub(crate) struct RouteJson<'a> {
 }
 
 impl<'a> RouteJson<'a> {
-    /// A route of this manifest; `granted` where it is shown for a destination.
-    pub(crate) fn new(manifest: &Manifest, route: &'a Route, granted: Option<bool>) -> Self {
+    /// A permission of this manifest; `granted` where it is shown for a destination.
+    pub(crate) fn new(manifest: &Manifest, permission: Permission<'a>, granted: Option<bool>) -> Self {
+        match permission {
+            Permission::Route(route) => Self::of_route(manifest, route, granted),
+            Permission::Folder(access) => Self {
+                name: permission.name(),
+                does: permission.does(),
+                method: None,
+                url: None,
+                hosts: Vec::new(),
+                access,
+                credential: Credential::None,
+                confined: true,
+                arguments: Vec::new(),
+                granted,
+            },
+        }
+    }
+
+    fn of_route(manifest: &Manifest, route: &'a Route, granted: Option<bool>) -> Self {
         let (url, hosts) = match &route.address {
             Address::Built { template, .. } => (Some(template.to_string()), vec![template.host.clone()]),
             Address::Minted { hosts, .. } => (None, hosts.iter().map(ToString::to_string).collect()),
@@ -164,7 +198,7 @@ impl<'a> RouteJson<'a> {
         Self {
             name: &route.name,
             does: &route.does,
-            method: route.method,
+            method: Some(route.method),
             url,
             hosts,
             access: route.access,

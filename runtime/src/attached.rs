@@ -13,6 +13,7 @@ use crate::broker::{Broker, Call};
 use crate::catalog::Shelf;
 use crate::content::{Progress as Moved, Section};
 use crate::entry::{Entry, Info};
+use crate::folder::Folder;
 use crate::hash::{Algorithm, Running};
 use crate::hint::Hint;
 use crate::home::Name;
@@ -37,11 +38,13 @@ pub struct Error {
     pub path: RelativePath,
     /// Why it failed.
     pub problem: operation::Error,
+    /// The backup directory, where that is on this machine: what helps is another thing then.
+    pub folder: Option<Folder>,
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { destination, operation, path, problem } = self;
+        let Self { destination, operation, path, problem, folder: _ } = self;
         write!(formatter, "cannot {} `{destination}:{path}`: {problem}", phrase(operation))
     }
 }
@@ -103,6 +106,11 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         let name = &self.destination;
+        if let Some(folder) = &self.folder
+            && let Some(hint) = self.hint_on_this_machine(folder)
+        {
+            return Some(hint);
+        }
         match self.kind() {
             ErrorKind::NotFound => Some(format!("run `wharf ls {name}:` to see what is there")),
             ErrorKind::Denied => Some(format!(
@@ -145,6 +153,23 @@ const RELOCATION_POLL_MIN: Duration = Duration::from_millis(500);
 const RELOCATION_POLL_MAX: Duration = Duration::from_secs(30);
 /// How long it is waited for: folders of a terabyte take hours, and it goes on without us.
 const RELOCATION_MAX: Duration = Duration::from_hours(6);
+
+impl Error {
+    /// The remedy, where it is another than for a service.
+    fn hint_on_this_machine(&self, folder: &Folder) -> Option<String> {
+        let (name, directory) = (&self.destination, folder.path().display());
+        match self.problem.refusal() {
+            Some(Refusal::Denied) => Some(format!(
+                "see who may read and write in `{directory}`, and with `wharf destination show {name}` what is granted"
+            )),
+            Some(Refusal::Quota) => Some(format!(
+                "free some space on the disk of `{directory}`, then run the same command again: nothing half-written was left"
+            )),
+            Some(Refusal::Unavailable) => Some(format!("see that the disk of `{directory}` answers")),
+            Some(_) | None => None,
+        }
+    }
+}
 
 /// A destination that can be used.
 #[derive(Debug)]
@@ -567,6 +592,7 @@ impl Attached {
     }
 
     fn error(&self, operation: &'static str, path: &RelativePath, problem: operation::Error) -> Error {
-        Error { destination: self.name.clone(), operation, path: path.clone(), problem }
+        let folder = self.broker.folder().cloned();
+        Error { destination: self.name.clone(), operation, path: path.clone(), problem, folder }
     }
 }

@@ -5,7 +5,9 @@
 //! things. What the connector learns of the outcome is cleaned by [`scrub`]; what the operator may
 //! know is kept as the call's cause and in the audit.
 
+mod arriving;
 mod credential;
+mod folder;
 mod record;
 mod scrub;
 mod sign;
@@ -21,6 +23,7 @@ use crate::account::{Account, Credential};
 use crate::audit::{self, Audit, Decision, Record};
 use crate::clock::Clock;
 use crate::content::{Progress, Receipt, Section, Tap};
+use crate::folder::Folder;
 use crate::grant::{Allowed, Ask, Denial, Grant};
 use crate::handle::Handles;
 use crate::hash::Running;
@@ -31,6 +34,9 @@ use crate::sandbox::limits::REQUESTS_MAX;
 
 use record::{chain, excerpt};
 use scrub::{Disguises, Scrub};
+
+pub use arriving::{ArrivalError, Arriving};
+pub(crate) use folder::Refused;
 
 /// How long one operation may take in all, pauses and retries included. A service that throttles
 /// asks for minutes at most; what takes longer is better told to the operator.
@@ -88,9 +94,6 @@ pub enum Failure {
     Invalid(String),
 }
 
-/// Bytes that arrive, and the promise that they are counted.
-pub type Arriving = Incoming;
-
 /// What a destination's requests are made with.
 #[derive(Debug)]
 pub struct Settings {
@@ -110,6 +113,8 @@ pub struct Settings {
     pub http_version: HttpVersion,
     /// Requests of different pools share no connection: the account's name, or the destination's.
     pub pool: Arc<str>,
+    /// The backup directory, where the connector works on this machine.
+    pub folder: Option<Folder>,
 }
 
 /// One destination's way out.
@@ -170,6 +175,12 @@ impl Broker {
     /// Change what is granted; requests that follow are held to it, also those of running operations.
     pub fn regrant(&self, grant: Grant) {
         *self.grant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grant);
+    }
+
+    /// The backup directory, if it lies on this machine.
+    #[must_use]
+    pub const fn folder(&self) -> Option<&Folder> {
+        self.settings.folder.as_ref()
     }
 
     /// The record of what was sent.
@@ -319,7 +330,7 @@ impl Call {
         &self,
         request: Request,
         limit: u32,
-    ) -> Result<(Reply, Option<Incoming>), Failure> {
+    ) -> Result<(Reply, Option<Arriving>), Failure> {
         let answered = self.send(&request).await?;
         if !answered.incoming.status().is_success() {
             return Ok((self.read(answered, limit).await?, None));
@@ -332,7 +343,7 @@ impl Call {
             body: Vec::new(),
             maybe_applied: answered.maybe_applied,
         };
-        Ok((reply, Some(answered.incoming)))
+        Ok((reply, Some(Arriving::Network(Box::new(answered.incoming)))))
     }
 
     async fn read(&self, answered: Answered, limit: u32) -> Result<Reply, Failure> {
@@ -417,7 +428,8 @@ impl Call {
         Err(Failure::TimedOut)
     }
 
-    async fn allow(&self, request: &Request) -> Result<Allowed, Failure> {
+    /// One more request of this operation, unless it has made too many.
+    async fn count_request(&self, route: &str) -> Result<(), Failure> {
         let made = self.requests.fetch_add(1, Ordering::Relaxed);
         if made >= REQUESTS_MAX {
             let reason = format!("more than {REQUESTS_MAX} requests in one operation");
@@ -425,8 +437,13 @@ impl Call {
             if made > REQUESTS_MAX {
                 return Err(Failure::Invalid(reason));
             }
-            return Err(self.refuse(&request.ask.route, "requests", reason).await);
+            return Err(self.refuse(route, "requests", reason).await);
         }
+        Ok(())
+    }
+
+    async fn allow(&self, request: &Request) -> Result<Allowed, Failure> {
+        self.count_request(&request.ask.route).await?;
         let opened = match request.handle.as_deref().map(|handle| self.broker.handles.open(handle)) {
             None => Ok(None),
             Some(Some(opened)) => Ok(Some(opened)),
@@ -434,7 +451,16 @@ impl Call {
         };
         match opened.and_then(|opened| self.broker.grant().allow(&request.ask, opened.as_ref())) {
             Ok(allowed) => Ok(allowed),
-            Err(denial) => Err(self.deny(request, &denial).await),
+            Err(denial) => Err(self.deny_with(self.denied(&request.ask.route, &denial), &denial).await),
+        }
+    }
+
+    /// As [`refuse`](Self::refuse), and it counts as a request: a guest that goes on asking for what it
+    /// was refused must not fill the audit.
+    pub(crate) async fn refuse_counted(&self, route: &str, rule: &str, reason: String) -> Failure {
+        match self.count_request(route).await {
+            Ok(()) => self.refuse(route, rule, reason).await,
+            Err(failure) => failure,
         }
     }
 
@@ -454,12 +480,15 @@ impl Call {
         self.sent_bytes.load(Ordering::Relaxed)
     }
 
-    /// The guest learns that it may not; the operator, which rule said so.
-    async fn deny(&self, request: &Request, denial: &Denial) -> Failure {
-        self.set_cause(denial.to_string());
-        let route: Arc<str> = request.ask.route.as_str().into();
+    /// The record of a denial.
+    fn denied(&self, route: &str, denial: &Denial) -> Record {
         let rule = denial.rule().to_owned();
-        let record = Record { rule, reason: denial.to_string(), ..self.blank(route, Decision::Denied) };
+        Record { rule, reason: denial.to_string(), ..self.blank(route.into(), Decision::Denied) }
+    }
+
+    /// The guest learns that it may not; the operator, which rule said so.
+    async fn deny_with(&self, record: Record, denial: &Denial) -> Failure {
+        self.set_cause(denial.to_string());
         if let Err(failure) = self.append(record).await {
             return failure;
         }
@@ -478,7 +507,13 @@ impl Call {
     /// What a section's bytes are told to on their way: the hash, if the section goes on where it
     /// stands, and the progress.
     fn tap(&self, carrying: &Carrying) -> (Tap, Option<Receipt>) {
-        let Carrying::Section(section) = carrying else { return (Tap::default(), None) };
+        match carrying {
+            Carrying::Section(section) => self.tap_section(section),
+            Carrying::Nothing | Carrying::Bytes(_) => (Tap::default(), None),
+        }
+    }
+
+    fn tap_section(&self, section: &Section) -> (Tap, Option<Receipt>) {
         let hashing = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
         let (tap, receipt) = match &*hashing {
             Some(running) if running.at() == section.offset() => {
@@ -512,6 +547,14 @@ impl Call {
             *self.hashing.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         }
         Ok(Answered { allowed, incoming, credential, maybe_applied })
+    }
+
+    /// A section was stored: it counts, and so does its hash.
+    fn acknowledge(&self, bytes: u64, hashed: Option<Running>) {
+        self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(running) = hashed {
+            *self.hashing.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        }
     }
 
     fn give_up(&self, allowed: &Allowed, reason: Reason, sent: &Result<Incoming, SendError>) -> Failure {

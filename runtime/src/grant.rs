@@ -6,6 +6,7 @@
 //! looked at, and what was looked at is what is sent. The broker takes nothing else.
 
 mod arguments;
+mod folder;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use url::Url;
 
 use crate::manifest::{Access, Address, Manifest, PayloadKind, Replay, Route, Template};
 use crate::path::{Directory, RelativePath};
+
+pub use folder::AllowedPath;
 
 /// Longest address, in bytes: both services refuse paths far shorter, and what does not fit a path
 /// has no business in one.
@@ -292,12 +295,16 @@ impl Grant {
     }
 
     fn check_granted(&self, route: &Route) -> Result<(), Denial> {
-        match (route.access, self.read_only) {
+        self.check_permission(&route.name, route.access)
+    }
+
+    fn check_permission(&self, name: &str, access: Access) -> Result<(), Denial> {
+        match (access, self.read_only) {
             // Said first, since granting it would not help.
-            (Access::Write, true) => return Err(Denial::ReadOnly(route.name.clone())),
+            (Access::Write, true) => return Err(Denial::ReadOnly(name.to_owned())),
             (Access::Write, false) | (Access::Read, _) => {}
         }
-        if self.granted.contains(&route.name) { Ok(()) } else { Err(Denial::NotGranted(route.name.clone())) }
+        if self.granted.contains(name) { Ok(()) } else { Err(Denial::NotGranted(name.to_owned())) }
     }
 
     fn build(

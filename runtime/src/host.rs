@@ -4,7 +4,7 @@
 //! listing of accounts starts no engine, and a listing of a folder compiles nothing, because an
 //! artefact is there from when the connector was installed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
@@ -19,6 +19,7 @@ use crate::broker::{Broker, ELAPSED_MAX, Settings};
 use crate::catalog::{self, Catalog};
 use crate::clock::{Clock, SystemClock};
 use crate::destination::{self, ConnectorReference, Destination, Destinations, Setting};
+use crate::folder::{self, Folder};
 use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::hint::Hint;
@@ -75,6 +76,8 @@ pub enum Error {
         "destination `{destination}` is of type `{needed}`, but account `{account}` is of type `{given}`"
     )]
     AccountType { destination: Name, account: Name, needed: String, given: String },
+    #[error("destination `{destination}` would work in `{}`, where Wharf keeps its own home", directory.display())]
+    HomeInside { destination: Name, directory: PathBuf },
     #[error("the connector `{0}` has no client id of its own")]
     NoClient(String),
     #[error("the connector is not signed")]
@@ -95,9 +98,11 @@ impl Error {
             Self::Account(account::Error::SignInAgain { .. }) | Self::NoAccount { .. } => ErrorKind::SignIn,
             Self::Component(_) => ErrorKind::Connector,
             Self::Unsigned | Self::Disabled(_) | Self::ConnectorDisabled { .. } => ErrorKind::Denied,
-            Self::Options { .. } | Self::AccountType { .. } | Self::NoClient(_) | Self::Network(_) => {
-                ErrorKind::Usage
-            }
+            Self::Options { .. }
+            | Self::HomeInside { .. }
+            | Self::AccountType { .. }
+            | Self::NoClient(_)
+            | Self::Network(_) => ErrorKind::Usage,
             Self::Home(_)
             | Self::Vault(_)
             | Self::State(_)
@@ -133,6 +138,9 @@ impl Hint for Error {
             Self::NoAccount { needed, .. } | Self::AccountType { needed, .. } => Some(format!(
                 "run `wharf account add NAME --type {needed} --token-file FILE`, and name it as the destination's account"
             )),
+            Self::HomeInside { .. } => {
+                Some("choose a backup directory that neither holds the home nor lies in it".to_owned())
+            }
             Self::NoClient(_) => {
                 Some("add the account with `--client-id`, as registered with the service".to_owned())
             }
@@ -154,6 +162,10 @@ fn component_hint(error: &sandbox::Error) -> Option<String> {
         sandbox::Error::Section(section::Error::Damaged(_)) => {
             Some("get the file again from its vendor".to_owned())
         }
+        sandbox::Error::Unasked(_) => Some(
+            "add `\"folder\": {\"access\": [\"read\"]}` to its manifest, then operators are asked for it"
+                .to_owned(),
+        ),
         sandbox::Error::Import(_) | sandbox::Error::Contract { .. } => {
             Some("ask the vendor for a connector of this contract".to_owned())
         }
@@ -333,6 +345,7 @@ impl Host {
         let account = self.account_of(&destination, &manifest)?;
         let account_name = destination.account.as_ref().filter(|_| account.is_some()).map(Name::as_str);
         let handles = Handles::new(self.vault.clone(), name.as_str(), account_name, &manifest.id);
+        let folder = self.folder_of(&destination, &manifest)?;
         let grant = Grant::new(
             manifest,
             destination.grants.iter().cloned(),
@@ -349,6 +362,7 @@ impl Host {
             elapsed_max: ELAPSED_MAX,
             http_version: destination.http_version,
             pool: account_name.unwrap_or(name.as_str()).into(),
+            folder,
         };
         let budget = Budget::new(settings.retries, settings.elapsed_max);
         let audit = Audit::open(&self.home, name)?;
@@ -359,6 +373,27 @@ impl Host {
         let threads = Threads::new(destination.threads.into());
         let journal = Journal::new(shelf, self.home.clone());
         Ok(Attached::new(name.clone(), connector, broker, threads, journal, budget))
+    }
+
+    /// May this destination have the backup directory that it names? What only the service knows is not
+    /// asked.
+    ///
+    /// # Errors
+    /// When it lies on this machine and would hold Wharf's own home, or lie in it.
+    pub fn check_directory(&self, destination: &Destination, manifest: &Manifest) -> Result<(), Error> {
+        self.folder_of(destination, manifest).map(drop)
+    }
+
+    /// The directory of this machine that the connector works in, if it is one that does.
+    fn folder_of(&self, destination: &Destination, manifest: &Manifest) -> Result<Option<Folder>, Error> {
+        if manifest.folder.is_none() {
+            return Ok(None);
+        }
+        let path = PathBuf::from(destination.backup_directory.as_str());
+        if folder::overlap(&path, self.home.path()) {
+            return Err(Error::HomeInside { destination: destination.name.clone(), directory: path });
+        }
+        Ok(Some(Folder::new(path)))
     }
 
     fn account_of(

@@ -4,16 +4,20 @@
 //! re-checks. Unknown fields, duplicate keys and addresses that could mean more than they seem are
 //! errors. What an operator *granted* of it is not here but in [`crate::grant`].
 
+pub mod folder;
 mod oauth;
 mod options;
+mod permission;
 mod route;
 pub mod section;
 mod upload;
 
 use std::collections::BTreeMap;
 
+pub use folder::FolderUse;
 pub use oauth::{OAuth, Scopes};
 pub use options::{OptionError, OptionKind, OptionSpec, Options};
+pub use permission::Permission;
 pub use route::{
     Access, Address, Confine, Credential, HostPattern, JsonPlace, JsonRule, KeyPattern, Method, Mint,
     MintSource, PayloadKind, Piece, Replay, Route, Template,
@@ -73,6 +77,8 @@ pub struct Manifest {
     pub bind: BTreeMap<String, Binding>,
     /// Everything it can ask, in the manifest's order.
     pub routes: Vec<Route>,
+    /// What it wants to do in a directory of this machine; none when nothing.
+    pub folder: Option<FolderUse>,
     /// How accounts of it sign in; none when it needs no account.
     pub oauth: Option<OAuth>,
     /// What an operator may set.
@@ -129,7 +135,9 @@ struct Raw {
     roles: Vec<Role>,
     #[serde(default)]
     bind: BTreeMap<String, Binding>,
+    #[serde(default)]
     routes: Vec<route::Raw>,
+    folder: Option<FolderUse>,
     oauth: Option<OAuth>,
     #[serde(default)]
     options: Options,
@@ -150,7 +158,10 @@ impl Manifest {
         let raw: Raw = serde_json::from_slice(text)?;
         check_header(&raw)?;
         check_bindings(&raw)?;
-        let routes = parse_routes(raw.routes, &raw.bind)?;
+        if let Some(folder) = &raw.folder {
+            folder.check()?;
+        }
+        let routes = parse_routes(raw.routes, &raw.bind, raw.folder.is_some())?;
         check_mints(&routes)?;
         if let Some(oauth) = &raw.oauth {
             oauth.check()?;
@@ -170,6 +181,7 @@ impl Manifest {
             roles: raw.roles,
             bind: raw.bind,
             routes,
+            folder: raw.folder,
             oauth: raw.oauth,
             options: raw.options,
             upload: raw.upload,
@@ -259,13 +271,21 @@ fn check_bindings(raw: &Raw) -> Result<(), Error> {
     Ok(())
 }
 
-fn parse_routes(raw: Vec<route::Raw>, bind: &BTreeMap<String, Binding>) -> Result<Vec<Route>, Error> {
-    if raw.is_empty() || raw.len() > ROUTES_MAX {
+/// The routes, of which there is at least one, unless the connector needs no network.
+fn parse_routes(
+    raw: Vec<route::Raw>,
+    bind: &BTreeMap<String, Binding>,
+    has_folder: bool,
+) -> Result<Vec<Route>, Error> {
+    if (raw.is_empty() && !has_folder) || raw.len() > ROUTES_MAX {
         return Err(problem("routes", format!("has {} routes; 1 to {ROUTES_MAX} are possible", raw.len())));
     }
     let mut routes: Vec<Route> = Vec::with_capacity(raw.len());
     for one in raw {
         let route = one.parse(bind)?;
+        if [folder::READ, folder::WRITE].contains(&route.name.as_str()) {
+            return Err(problem("routes", format!("has the name `{}`, which is the host's own", route.name)));
+        }
         if routes.iter().any(|other| other.name == route.name) {
             return Err(problem("routes", format!("has the name `{}` twice", route.name)));
         }

@@ -6,6 +6,7 @@
 //! slow nor touch its neighbours. What the operations are is in [`operation`].
 
 mod bindings;
+mod folder;
 mod host;
 mod imports;
 pub mod limits;
@@ -41,6 +42,9 @@ pub enum Error {
     /// It wants something that no connector gets.
     #[error("the component imports `{0}`, which no connector may have")]
     Import(String),
+    /// It wants a directory of this machine, and its manifest does not say so.
+    #[error("the component imports `{0}`, which its manifest does not ask for")]
+    Unasked(String),
     /// It does not implement the contract.
     #[error("the component does not implement `{world}`: {reason}", world = manifest::WORLD)]
     Contract {
@@ -110,7 +114,7 @@ impl Sandbox {
     /// When it is not a component, is damaged, has no sound manifest, or imports what it may not.
     pub fn inspect(component: &[u8]) -> Result<Manifest, Error> {
         let manifest = Manifest::parse(manifest::section::read(component)?)?;
-        imports::check(component)?;
+        imports::check(component, &manifest)?;
         Ok(manifest)
     }
 
@@ -119,7 +123,7 @@ impl Sandbox {
     /// # Errors
     /// When it is not valid, imports what it may not, or does not implement the contract.
     pub fn compile(&self, component: &[u8]) -> Result<Compiled, Error> {
-        imports::check(component)?;
+        Self::inspect(component)?;
         let code = self
             .engine
             .precompile_component(component)

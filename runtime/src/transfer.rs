@@ -9,6 +9,7 @@ mod commit;
 mod compare;
 mod down;
 mod local;
+mod overlap;
 mod pages;
 mod receive;
 mod relocate;
@@ -209,6 +210,14 @@ pub enum Error {
         /// What should be.
         needed: &'static str,
     },
+    /// The target lies in the source.
+    #[error("`{}` lies in `{}`, and a folder cannot be copied into itself", to.display(), from.display())]
+    IntoItself {
+        /// What was to be copied.
+        from: PathBuf,
+        /// Where to.
+        to: PathBuf,
+    },
     /// A name that is not UTF-8 or no path of its own.
     #[error("`{path}` cannot be copied: {problem}")]
     Name {
@@ -262,6 +271,7 @@ impl Error {
             Self::Unsent { .. } => ErrorKind::Connector,
             Self::Incomplete { .. } | Self::Stuck { .. } => ErrorKind::Unavailable,
             Self::WrongKind { .. } => ErrorKind::WrongKind,
+            Self::IntoItself { .. } => ErrorKind::Usage,
             Self::Name { .. } => ErrorKind::BadName,
             Self::Source(content::Error::Changed(_)) => ErrorKind::SourceChanged,
             Self::Source(
@@ -288,6 +298,7 @@ impl Hint for Error {
                 Some("run the same command again later".to_owned())
             }
             Self::WrongKind { .. } => Some("remove or rename one of the two".to_owned()),
+            Self::IntoItself { .. } => Some("choose a target outside of what is copied".to_owned()),
             Self::Name { .. } => Some("rename it, or leave it out with `--exclude`".to_owned()),
             Self::Source(content::Error::Changed(_)) => {
                 Some("run the same command again once nothing writes to it, or copy a snapshot".to_owned())

@@ -183,6 +183,35 @@ impl Rig {
         self.host.attach(&destination.name).await.unwrap()
     }
 
+    /// A destination of the connector `local`, with everything granted, in the folder [`disk`](Self::disk).
+    pub async fn local(&self, name: &str) -> Attached {
+        self.local_with(name, &connector("local"), |_| {}).await
+    }
+
+    /// As [`local`](Self::local), with another component for it, and changed before it is created.
+    pub async fn local_with(
+        &self,
+        name: &str,
+        component: &[u8],
+        change: impl FnOnce(&mut Destination),
+    ) -> Attached {
+        let (installed, _) = self.host.install(component).unwrap();
+        let reference = ConnectorReference::parse(&installed.id).unwrap();
+        let (_, manifest) = self.host.manifest(&reference).unwrap();
+        let directory = Directory::parse(self.disk(name).to_str().unwrap()).unwrap();
+        let mut destination = Destination::new(Name::parse(name).unwrap(), reference, directory);
+        destination.grants = manifest.permissions().map(|one| one.name().to_owned()).collect();
+        change(&mut destination);
+        self.host.destinations().create(&destination).unwrap();
+        self.host.attach(&destination.name).await.unwrap()
+    }
+
+    /// Where a destination of the connector `local` keeps its files. It is not there from the start.
+    #[must_use]
+    pub fn disk(&self, name: &str) -> PathBuf {
+        self.folder.path().join("disks").join(name)
+    }
+
     /// A folder for files, new.
     #[must_use]
     pub fn room(&self, name: &str) -> PathBuf {

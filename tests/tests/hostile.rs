@@ -405,6 +405,7 @@ fn every_hostile_component_has_a_case() {
         include_str!("hostile_dump.rs"),
         include_str!("hostile_install.rs"),
         include_str!("hostile_flood.rs"),
+        include_str!("local.rs"),
     ];
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile/examples");
     let mut seen = 0;

@@ -49,7 +49,8 @@ Examples:
   wharf destination create archive --type onedrive --account work \\
       --backup-directory /backups/server1
   wharf destination create restore --type onedrive --account work \\
-      --backup-directory /backups/server2 --read-only")]
+      --backup-directory /backups/server2 --read-only
+  wharf destination create disk --type local --backup-directory /mnt/disk/backups")]
 pub(crate) struct DestinationCreate {
     /// What to call it: a-z, 0-9, `.`, `_` and `-`; unique
     #[arg(value_name = "NAME")]
@@ -60,7 +61,8 @@ pub(crate) struct DestinationCreate {
     /// Account whose token is used; see `wharf account list`
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<Name>,
-    /// Folder at the service where everything of this destination lies; begins with `/`
+    /// Folder where everything of this destination lies, at the service or (type local) on this
+    /// machine; begins with `/`
     #[arg(long, value_name = "PATH", value_parser = Directory::parse)]
     pub(crate) backup_directory: Directory,
     /// Only restore from it, never write; cannot be changed later

@@ -96,7 +96,7 @@ fn install(desk: Desk<'_>, install: &ConnectorInstall) -> Result<(), Failure> {
     let name = output.paint_err(Tone::Strong, format_args!("{} ({})", manifest.name, manifest.label()));
     explain(&format_args!("{name} is {} and asks for:", output.paint_err(Tone::Warning, "unsigned")));
     let warn = |text: &str| output.paint_err(Tone::Warning, text);
-    for line in sentence::lines(&manifest, manifest.routes.iter(), Detail::Host, warn) {
+    for line in sentence::lines(&manifest, manifest.permissions(), Detail::Host, warn) {
         explain(&line);
     }
     let question = format!("Install `{}`?", manifest.label());
@@ -176,6 +176,7 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
         return Ok(output.json(&ShownJson::new(&installed, &manifest))?);
     }
     let roles: Vec<String> = manifest.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+    let hosts = if manifest.routes.is_empty() { "none".to_owned() } else { manifest.hosts().join(", ") };
     let needs = if manifest.oauth.is_some() { "yes" } else { "no" };
     let facts = [
         ("name", manifest.name.clone()),
@@ -187,7 +188,7 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
         ("installed", format::moment(installed.installed)),
         ("used as", roles.join(", ")),
         ("account", needs.to_owned()),
-        ("hosts", manifest.hosts().join(", ")),
+        ("hosts", hosts),
     ];
     for (name, value) in facts {
         output.line(format_args!("{name:<10} {value}"))?;
@@ -196,7 +197,7 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
         output.line(format_args!("{:<10} {name}: {}", "option", option.description))?;
     }
     let warn = |text: &str| output.paint(Tone::Warning, text);
-    for line in sentence::lines(&manifest, manifest.routes.iter(), Detail::Address, warn) {
+    for line in sentence::lines(&manifest, manifest.permissions(), Detail::Address, warn) {
         output.line(line)?;
     }
     Ok(())
@@ -276,7 +277,7 @@ impl<'a> ShownJson<'a> {
             options: options
                 .map(|(name, option)| (name.clone(), option.description.clone().into()))
                 .collect(),
-            routes: manifest.routes.iter().map(|route| RouteJson::new(manifest, route, None)).collect(),
+            routes: manifest.permissions().map(|one| RouteJson::new(manifest, one, None)).collect(),
         }
     }
 }

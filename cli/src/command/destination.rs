@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use wharf_runtime::destination::{self, Destination as Configured, Setting};
 use wharf_runtime::home::Name;
 use wharf_runtime::host::{self, Host};
-use wharf_runtime::manifest::{Access, Manifest, OptionKind, Route};
+use wharf_runtime::manifest::{Access, Manifest, OptionKind, Permission};
 use wharf_runtime::network;
 use wharf_runtime::registry::Installed;
 
@@ -62,8 +62,7 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
     let (installed, manifest) = host.manifest(&create.connector)?;
     check_account(&host, create, &manifest)?;
     let options = options(create, &manifest)?;
-    let routes = routes(create, &manifest)?;
-    ask_for(desk, create, &installed, &manifest, &routes)?;
+    let permissions = permissions(create, &manifest)?;
     let configured = Configured {
         account: create.account.clone(),
         owner: create.owner.clone(),
@@ -78,9 +77,11 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
         disk_limit: create.disk_limit,
         hidden: create.hidden,
         options,
-        grants: routes.iter().map(|route| route.name.clone()).collect(),
+        grants: permissions.iter().map(|one| one.name().to_owned()).collect(),
         ..Configured::new(create.name.clone(), create.connector.clone(), create.backup_directory.clone())
     };
+    host.check_directory(&configured, &manifest)?;
+    ask_for(desk, create, &installed, &manifest, &permissions)?;
     host.destinations().create(&configured)?;
     if desk.output.is_json() {
         desk.output.json(&show::json(&configured, Some(&installed)))?;
@@ -160,30 +161,33 @@ fn to_json(setting: &Setting) -> Value {
     }
 }
 
-/// The routes to grant: those named, or all; of a read-only destination never one that writes.
-fn routes<'a>(create: &DestinationCreate, manifest: &'a Manifest) -> Result<Vec<&'a Route>, Failure> {
+/// What to grant: what is named, or all; of a read-only destination never what writes.
+fn permissions<'a>(
+    create: &DestinationCreate,
+    manifest: &'a Manifest,
+) -> Result<Vec<Permission<'a>>, Failure> {
     if create.grants.is_empty() {
-        let fits = |route: &&Route| !create.read_only || route.access == Access::Read;
-        return Ok(manifest.routes.iter().filter(fits).collect());
+        let fits = |one: &Permission<'_>| !create.read_only || one.access() == Access::Read;
+        return Ok(manifest.permissions().filter(fits).collect());
     }
-    let mut routes: Vec<&Route> = Vec::new();
+    let mut permissions: Vec<Permission<'a>> = Vec::new();
     for name in &create.grants {
-        let Some(route) = manifest.route(name) else {
+        let Some(permission) = manifest.permission(name) else {
             let message = format!("connector `{}` has no route `{name}`", manifest.label());
             return Err(Failure::new(Exit::Usage, message)
                 .with_hint(format!("run `wharf connector show {}` to see its routes", manifest.kind)));
         };
-        if create.read_only && route.access == Access::Write {
+        if create.read_only && permission.access() == Access::Write {
             let message =
                 format!("the route `{name}` writes, and destination `{}` is read-only", create.name);
             return Err(Failure::new(Exit::Usage, message)
                 .with_hint(format!("leave out `--grant {name}`, or `--read-only`")));
         }
-        if !routes.iter().any(|other| other.name == *name) {
-            routes.push(route);
+        if !permissions.iter().any(|other| other.name() == name) {
+            permissions.push(permission);
         }
     }
-    Ok(routes)
+    Ok(permissions)
 }
 
 /// Show what is about to be granted, and have somebody agree.
@@ -192,7 +196,7 @@ fn ask_for(
     create: &DestinationCreate,
     installed: &Installed,
     manifest: &Manifest,
-    routes: &[&Route],
+    permissions: &[Permission<'_>],
 ) -> Result<(), Failure> {
     let output = desk.output;
     let explain = |text: &dyn std::fmt::Display| ask::explain(output, desk.global.yes, text);
@@ -205,12 +209,12 @@ fn ask_for(
     explain(&format_args!("{label}, {signature}, will be allowed to do this for destination `{name}`"));
     explain(&format_args!("with backup directory `{directory}`:"));
     let warn = |text: &str| output.paint_err(Tone::Warning, text);
-    for line in sentence::lines(manifest, routes.iter().copied(), Detail::Host, warn) {
+    for line in sentence::lines(manifest, permissions.iter().copied(), Detail::Host, warn) {
         explain(&line);
     }
-    let granted = |route: &&Route| routes.iter().any(|granted| granted.name == route.name);
+    let granted = |one: &Permission<'_>| permissions.iter().any(|granted| granted.name() == one.name());
     let others: Vec<&str> =
-        manifest.routes.iter().filter(|route| !granted(route)).map(|route| &*route.name).collect();
+        manifest.permissions().filter(|one| !granted(one)).map(|one| one.name()).collect();
     if !others.is_empty() {
         explain(&format_args!("Not granted: {}", others.join(", ")));
     }

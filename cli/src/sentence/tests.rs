@@ -40,7 +40,7 @@ fn manifest() -> Manifest {
 #[test]
 fn what_a_connector_asks_for_in_words() {
     let manifest = manifest();
-    let lines = lines(&manifest, manifest.routes.iter(), Detail::Host, |text| format!("<{text}>"));
+    let lines = lines(&manifest, manifest.permissions(), Detail::Host, |text| format!("<{text}>"));
     insta::assert_snapshot!(lines.join("\n"), @"
     Reads:
       list          list a folder
@@ -66,7 +66,7 @@ fn what_a_connector_asks_for_in_words() {
 #[test]
 fn whole_addresses_on_request() {
     let manifest = manifest();
-    let lines = lines(&manifest, manifest.routes.iter().take(1), Detail::Address, str::to_owned);
+    let lines = lines(&manifest, manifest.permissions().take(1), Detail::Address, str::to_owned);
     insta::assert_snapshot!(lines.join("\n"), @"
     Reads:
       list          list a folder
@@ -94,6 +94,6 @@ fn an_address_is_as_confined_as_the_request_that_got_it() {
 #[test]
 fn programs_get_the_same() {
     let manifest = manifest();
-    let json = RouteJson::new(&manifest, manifest.route("send").unwrap(), Some(true));
+    let json = RouteJson::new(&manifest, manifest.permission("send").unwrap(), Some(true));
     insta::assert_snapshot!(serde_json::to_string(&json).unwrap(), @r#"{"name":"send","does":"upload a part","method":"PUT","hosts":["*.up.example.com","up.example.org"],"access":"write","credential":"none","confined":false,"arguments":[],"granted":true}"#);
 }

@@ -7,5 +7,5 @@ wit_bindgen::generate!({
     pub_export_macro: true,
     // What holds a resource cannot be compared.
     additional_derives: [PartialEq],
-    additional_derives_ignore: ["section", "payload", "request", "download"],
+    additional_derives_ignore: ["section", "payload", "request", "download", "opened"],
 });

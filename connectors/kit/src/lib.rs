@@ -23,6 +23,7 @@ pub mod bindings;
 mod broker;
 mod connector;
 mod failure;
+pub mod folder;
 pub mod hash;
 #[cfg(target_family = "wasm")]
 mod host;
@@ -43,6 +44,7 @@ pub use bindings::wharf::connector::log::Level;
 pub use bindings::wharf::connector::settings::Settings;
 pub use broker::Broker;
 pub use connector::{Connector, Download};
+pub use folder::Folder;
 #[cfg(target_family = "wasm")]
 pub use host::{Component, Host};
 pub use request::{Payload, Request};

@@ -52,12 +52,13 @@ pub struct Record {
     pub operation_id: u64,
     /// What that operation is: `put`, `list`, …
     pub operation: Arc<str>,
-    /// Through which route of the manifest; as the connector named it, when there is none.
+    /// Through which route of the manifest, or by which access to a folder of this machine; as the
+    /// connector named it, when there is none.
     pub route: Arc<str>,
-    /// The HTTP method.
+    /// The HTTP method, or what was done in the folder: `write`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub method: String,
-    /// The address, without its query.
+    /// The address, without its query; of a file of this machine `file://` and its path.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub url: String,
     /// Which attempt of the request, from 1; 0 when nothing was sent.

@@ -243,3 +243,37 @@ proptest::proptest! {
         }
     }
 }
+
+fn local(access: &[&str], granted: &[&str], read_only: bool) -> Grant {
+    let manifest = serde_json::json!({
+        "id": "dev.wharf.test", "version": "1.2.3", "world": "wharf:connector@0.1.0", "type": "test",
+        "name": "Test", "roles": ["destination"], "folder": { "access": access },
+        "upload": { "single_max": 1, "part_size": 20, "part_quantum": 10, "part_max": 40 }
+    });
+    let manifest = Arc::new(Manifest::parse(manifest.to_string().as_bytes()).unwrap());
+    let granted = granted.iter().map(|name| (*name).to_owned());
+    Grant::new(manifest, granted, Directory::parse("/b").unwrap(), &serde_json::Map::new(), read_only)
+}
+
+#[test]
+fn a_folder_is_granted_by_access() {
+    let both = &["folder-read", "folder-write"];
+    let check = |grant: &Grant, access, path: &str, expected: Result<&str, &str>| {
+        let allowed = grant.allow_folder(access, path);
+        let allowed = allowed.as_ref().map(|allowed| allowed.path().as_str()).map_err(Denial::rule);
+        assert_eq!(allowed, expected, "{access:?} {path:?}");
+    };
+    let full = local(&["read", "write"], both, false);
+    check(&full, Access::Read, "a/b", Ok("a/b"));
+    check(&full, Access::Write, "", Ok(""));
+    for path in ["../x", "a/../../x", "/etc/passwd", "a//b", "a/", ".", "a\0b", &"a/".repeat(3000)] {
+        check(&full, Access::Read, path, Err("item"));
+        check(&full, Access::Write, path, Err("item"));
+    }
+    let read_only = local(&["read", "write"], both, true);
+    check(&read_only, Access::Read, "a", Ok("a"));
+    check(&read_only, Access::Write, "a", Err("read-only"));
+    check(&local(&["read", "write"], &["folder-read"], false), Access::Write, "a", Err("not-granted"));
+    // What a manifest does not ask for cannot be granted, whatever an operator writes.
+    check(&local(&["read"], both, false), Access::Write, "a", Err("unknown-route"));
+}

@@ -189,3 +189,31 @@ fn the_manifest_is_the_last_section_of_its_component() {
     nested.section(&wasm_encoder::ModuleSection(&inner));
     assert!(matches!(section::read(&nested.finish()), Err(section::Error::Missing)));
 }
+
+#[test]
+fn a_manifest_may_ask_for_a_folder_instead() {
+    let mut manifest = sound();
+    manifest["folder"] = json!({ "access": ["read", "write"] });
+    for key in ["routes", "oauth", "bind"] {
+        manifest.as_object_mut().unwrap().remove(key);
+    }
+    let parsed = parse(&manifest).unwrap();
+    let permissions: Vec<(&str, Access)> =
+        parsed.permissions().map(|one| (one.name(), one.access())).collect();
+    assert_eq!(permissions, [("folder-read", Access::Read), ("folder-write", Access::Write)]);
+    assert!(parsed.hosts().is_empty() && parsed.permission("put").is_none());
+    let check = |folder: Value, expected: &str| {
+        manifest["folder"] = folder;
+        let error = parse(&manifest).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    let mut check = check;
+    check(json!({ "access": [] }), "names neither");
+    check(json!({ "access": ["read", "read"] }), "one of them twice");
+    check(json!({ "access": ["read"], "path": "/" }), "unknown field `path`");
+    check(json!({ "access": ["execute"] }), "malformed");
+    check(Value::Null, "has 0 routes");
+    let mut taken = sound();
+    taken["routes"][0]["name"] = json!("folder-write");
+    assert!(parse(&taken).map(|_| ()).unwrap_err().to_string().contains("the host's own"));
+}

@@ -183,7 +183,7 @@ impl wit::Host for State {
         let (meter, call) = (Arc::clone(&self.meter), Arc::clone(&self.call));
         if self.open_bodies >= OPEN_BODIES_MAX {
             let reason = format!("more than {OPEN_BODIES_MAX} replies are open at once");
-            return Ok(Err(call.refuse(&request.ask.route, "open-bodies", reason).await.into()));
+            return Ok(Err(call.refuse_counted(&request.ask.route, "open-bodies", reason).await.into()));
         }
         match meter.host(call.fetch(request, REPLY_BYTES_MAX)).await {
             Ok((reply, incoming)) => {

@@ -14,19 +14,21 @@ use wasmtime_wasi::random::WasiRandom;
 
 use super::Error;
 use super::host::State;
-use crate::manifest::section;
+use crate::manifest::{Manifest, section};
 
 /// Interfaces of the contract.
 const CONTRACT: &[&str] = &["content", "broker", "settings", "log"];
+/// The interface of the contract that a manifest must ask for.
+const FOLDER: &str = "wharf:connector/folder@0.1.0";
 /// Packages of WASI that are linked to nothing.
 const WASI: &[&str] = &["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/"];
 
-/// Does the component import only what it may?
+/// Does the component import only what it may, as far as its manifest asks for it?
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the parser has dozens of payloads, and all others mean the same here"
 )]
-pub(super) fn check(component: &[u8]) -> Result<(), Error> {
+pub(super) fn check(component: &[u8], manifest: &Manifest) -> Result<(), Error> {
     if component.len() > section::COMPONENT_BYTES_MAX {
         return Err(section::Error::TooLarge.into());
     }
@@ -44,6 +46,12 @@ pub(super) fn check(component: &[u8]) -> Result<(), Error> {
                 for import in imports {
                     let import = import.map_err(section::Error::Damaged)?;
                     let instance = matches!(import.ty, ComponentTypeRef::Instance(_));
+                    if instance && import.name.name == FOLDER {
+                        if manifest.folder.is_none() {
+                            return Err(Error::Unasked(FOLDER.to_owned()));
+                        }
+                        continue;
+                    }
                     if !instance || !is_permitted(import.name.name) {
                         return Err(Error::Import(import.name.name.escape_default().to_string()));
                     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compare::{self, Comparison};
 use super::local::{FileFacts, Target, What};
+use super::overlap::{self, Way};
 use super::pages::Pages;
 use super::receive::{self, Expected};
 use super::up::Counted;
@@ -33,7 +34,10 @@ pub async fn download(
 ) -> Result<Summary, Error> {
     let first = first(attached, source).await?;
     let root = match &first {
-        Job::Folder { path } => path.clone(),
+        Job::Folder { path } => {
+            overlap::check(attached, target, path, Way::Down)?;
+            path.clone()
+        }
         Job::File { entry } => entry.path.parent().unwrap_or_default(),
     };
     let target =

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::commit::Commits;
 use super::local::{self, FileFacts, Found, What};
+use super::overlap::{self, Way};
 use super::pages::Pages;
 use super::work::Work;
 use super::{Error, Event, Observer, Options, Summary};
@@ -42,6 +43,7 @@ pub async fn upload(
     };
     let first = match local::look_at(source)? {
         What::Folder => {
+            overlap::check(attached, source, target, Way::Up)?;
             up.commits = Commits::new(attached);
             Job::Folder { from: source.to_owned(), path: RelativePath::root(), stored: Stored::Unknown }
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use wharf_runtime::destination::{Destination as Configured, JobType};
 use wharf_runtime::home::Name;
 use wharf_runtime::host::Host;
-use wharf_runtime::manifest::{Access, Manifest};
+use wharf_runtime::manifest::{Access, Manifest, Permission};
 use wharf_runtime::network::HttpVersion;
 use wharf_runtime::registry::Installed;
 
@@ -155,18 +155,17 @@ fn facts(output: &Output, configured: &Configured, installed: Option<&Installed>
 }
 
 fn granted(output: &Output, configured: &Configured, manifest: &Manifest) -> Result<(), Failure> {
-    let is_granted = |name: &String| configured.grants.contains(name);
+    let is_granted = |one: &Permission<'_>| configured.grants.iter().any(|name| name == one.name());
     let warn = |text: &str| output.paint(Tone::Warning, text);
     let in_force = manifest
-        .routes
-        .iter()
-        .filter(|route| is_granted(&route.name) && (route.access == Access::Read || !configured.read_only));
+        .permissions()
+        .filter(|one| is_granted(one) && (one.access() == Access::Read || !configured.read_only));
     output.line(output.paint(Tone::Strong, "Granted"))?;
     for line in sentence::lines(manifest, in_force, Detail::Host, warn) {
         output.line(line)?;
     }
-    let names = manifest.routes.iter().map(|route| &route.name);
-    let missing: Vec<&str> = names.filter(|name| !is_granted(name)).map(String::as_str).collect();
+    let others = manifest.permissions().filter(|one| !is_granted(one));
+    let missing: Vec<&str> = others.map(|one| one.name()).collect();
     if !missing.is_empty() {
         output.line(format_args!("Not granted: {}", missing.join(", ")))?;
     }
@@ -174,10 +173,8 @@ fn granted(output: &Output, configured: &Configured, manifest: &Manifest) -> Res
 }
 
 fn routes<'a>(configured: &Configured, manifest: &'a Manifest) -> Vec<RouteJson<'a>> {
-    let routes = manifest.routes.iter();
-    routes
-        .map(|route| RouteJson::new(manifest, route, Some(configured.grants.contains(&route.name))))
-        .collect()
+    let is_granted = |one: Permission<'_>| configured.grants.iter().any(|name| name == one.name());
+    manifest.permissions().map(|one| RouteJson::new(manifest, one, Some(is_granted(one)))).collect()
 }
 
 fn yes_or_no(flag: bool) -> String {
