@@ -4,6 +4,7 @@
 //! re-checks. Unknown fields, duplicate keys and addresses that could mean more than they seem are
 //! errors. What an operator *granted* of it is not here but in [`crate::grant`].
 
+mod names;
 mod oauth;
 mod options;
 mod route;
@@ -12,6 +13,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 
+pub use names::Names;
 pub use oauth::{OAuth, Scopes};
 pub use options::{OptionError, OptionKind, OptionSpec, Options};
 pub use route::{
@@ -77,6 +79,8 @@ pub struct Manifest {
     pub oauth: Option<OAuth>,
     /// What an operator may set.
     pub options: Options,
+    /// Which names the service keeps apart.
+    pub names: Names,
     /// How files go up.
     pub upload: Upload,
 }
@@ -133,6 +137,8 @@ struct Raw {
     oauth: Option<OAuth>,
     #[serde(default)]
     options: Options,
+    #[serde(default)]
+    names: Names,
     upload: Upload,
 }
 
@@ -172,6 +178,7 @@ impl Manifest {
             routes,
             oauth: raw.oauth,
             options: raw.options,
+            names: raw.names,
             upload: raw.upload,
         })
     }
