@@ -97,9 +97,8 @@ impl Encoding {
         if DOTS.contains(&stored) {
             return Some(stored.to_owned());
         }
-        let bare = stored.strip_prefix(QUOTE).filter(|bare| DOTS.contains(bare));
-        let name = self.decoded(bare.unwrap_or(stored));
-        (self.encode_name(&name) == stored).then_some(name)
+        let fits = |name: String| (self.encode_name(&name) == stored).then_some(name);
+        fits(self.decoded(stored)).or_else(|| fits(self.decoded(stored.strip_prefix(QUOTE)?)))
     }
 
     /// The path that is stored under this one, as [`decode_name`](Self::decode_name) says of each name.
