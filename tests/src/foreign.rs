@@ -16,6 +16,8 @@ pub struct Foreign {
     /// The services, the folder, and Wharf.
     pub shell: Shell,
     proxy: String,
+    /// The kind of the drive, as rclone calls it.
+    drive: &'static str,
 }
 
 /// How a client ended.
@@ -66,9 +68,14 @@ impl Foreign {
     /// As [`new`](Self::new), with other emulators.
     #[must_use]
     pub fn with(options: cloud::Options) -> Self {
+        let drive = match options.drive_kind {
+            cloud::DriveKind::Personal => "personal",
+            cloud::DriveKind::Business => "business",
+            cloud::DriveKind::DocumentLibrary => "documentLibrary",
+        };
         let shell = Shell::with(cloud::Options { proxy: true, ..options });
         let proxy = format!("http://{}", shell.cloud.proxy_addr().unwrap());
-        let foreign = Self { shell, proxy };
+        let foreign = Self { shell, proxy, drive };
         for service in Service::ALL {
             let (token, _, _) = foreign.shell.client(service);
             foreign.add_remote(service.kind(), service, &token, "");
@@ -82,7 +89,7 @@ impl Foreign {
         let drive = match service {
             Service::OneDrive => {
                 let onedrive = self.shell.cloud.onedrive();
-                format!("drive_id = {}\ndrive_type = business\n", onedrive.drive_id(ACCOUNT).unwrap())
+                format!("drive_id = {}\ndrive_type = {}\n", onedrive.drive_id(ACCOUNT).unwrap(), self.drive)
             }
             Service::Dropbox => String::new(),
         };

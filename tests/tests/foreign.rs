@@ -144,6 +144,11 @@ fn the_dropbox_sdk() {
 fn a_graph_library() {
     let foreign = Foreign::new();
     foreign.python("graph.py", true).done();
+    let kinds = foreign.shell.cloud.summary().kinds;
+    assert!(
+        kinds.contains_key("onedrive.put-content") && kinds.contains_key("onedrive.session-part"),
+        "{kinds:?}"
+    );
     foreign.assert_served();
 }
 

@@ -93,6 +93,26 @@ async fn a_file_is_known_by_what_its_name_is_to_the_service() {
     }
 }
 
+/// Dropbox composes the letters of names, so what comes back in a listing is not spelt as it was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_the_service_spells_otherwise_is_not_sent_again() {
+    let rig = Rig::new().await;
+    let dropbox = rig.cloud.dropbox();
+    dropbox.set_switches(cloud::DropboxSwitches { normalize: true, ..dropbox.switches() });
+    let room = rig.room("from");
+    write(&room, "e\u{301}te\u{301}/a\u{30a}", "composed there");
+    let attached = rig.destination(Service::Dropbox, "dropbox").await;
+    let (summary, told) = up(&attached, &room, "", &Options::default()).await;
+    assert_eq!((summary.files_copied, summary.files_failed), (1, 0), "{:?}", told.lines());
+    assert!(rig.stored(Service::Dropbox, "/backups/dropbox/\u{e9}t\u{e9}/\u{e5}").is_some());
+    let (summary, told) = up(&attached, &room, "", &Options::default()).await;
+    assert_eq!((summary.files_copied, summary.files_unchanged), (0, 1), "{:?}", told.lines());
+    let back = rig.room("back");
+    down(&attached, "", &back, &Options::default()).await;
+    assert_eq!(std::fs::read(back.join("\u{e9}t\u{e9}/\u{e5}")).unwrap(), b"composed there");
+    rig.assert_clean();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_out_is_in_nobodys_way() {
     let rig = Rig::new().await;

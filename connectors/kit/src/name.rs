@@ -20,17 +20,18 @@ const FULL_WIDTH: u32 = 0xFEE0;
 /// From a control character to its picture.
 const PICTURE: u32 = 0x2400;
 
-/// How one service's names are written.
+/// What one service does not take in a name: printable ASCII characters and the space. DEL is one that
+/// none takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoding {
-    /// Printable ASCII characters that no name may have.
-    anywhere: &'static str,
-    /// May no name have a control character (1 to 31)? DEL is one that no service takes.
-    controls: bool,
+    /// Characters that no name may have; not the space.
+    pub anywhere: &'static str,
+    /// May no name have a control character (1 to 31)?
+    pub controls: bool,
     /// Characters that no name may begin with.
-    first: &'static str,
+    pub first: &'static str,
     /// Characters that no name may end with.
-    last: &'static str,
+    pub last: &'static str,
 }
 
 /// OneDrive: rclone's `Slash,LtGt,DoubleQuote,Colon,Question,Asterisk,Pipe,BackSlash,Del,Ctl,LeftSpace,
