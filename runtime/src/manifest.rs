@@ -5,6 +5,7 @@
 //! errors. What an operator *granted* of it is not here but in [`crate::grant`].
 
 pub mod folder;
+mod names;
 mod oauth;
 mod options;
 mod permission;
@@ -15,6 +16,7 @@ mod upload;
 use std::collections::BTreeMap;
 
 pub use folder::FolderUse;
+pub use names::Names;
 pub use oauth::{OAuth, Scopes};
 pub use options::{OptionError, OptionKind, OptionSpec, Options};
 pub use permission::Permission;
@@ -83,6 +85,8 @@ pub struct Manifest {
     pub oauth: Option<OAuth>,
     /// What an operator may set.
     pub options: Options,
+    /// Which names the service keeps apart.
+    pub names: Names,
     /// How files go up.
     pub upload: Upload,
 }
@@ -141,6 +145,8 @@ struct Raw {
     oauth: Option<OAuth>,
     #[serde(default)]
     options: Options,
+    #[serde(default)]
+    names: Names,
     upload: Upload,
 }
 
@@ -184,6 +190,7 @@ impl Manifest {
             folder: raw.folder,
             oauth: raw.oauth,
             options: raw.options,
+            names: raw.names,
             upload: raw.upload,
         })
     }

@@ -1,10 +1,12 @@
 //! Transfers: files and trees, up and down.
 //!
 //! [`upload`] and [`download`] copy a file or a tree; what is unchanged is skipped. The parts of a
-//! transfer each have a file: what is on this machine (`local`), what to do about a file (`compare`),
-//! one file up (`store`, `send`, `resume`, and `commit` for many at once), one file down (`receive`), and the queue that both trees are walked with
-//! (`work`). Every byte that moves is hashed by the host and verified (`verify`).
+//! transfer each have a file: what is on this machine (`local`), which names cannot go together
+//! (`collide`), what to do about a file (`compare`), one file up (`store`, `send`, `resume`, and `commit`
+//! for many at once), one file down (`receive`), and the queue that both trees are walked with (`work`).
+//! Every byte that moves is hashed by the host and verified (`verify`).
 
+mod collide;
 mod commit;
 mod compare;
 mod down;

@@ -23,8 +23,10 @@ use wharf_runtime::sandbox::limits::Limits;
 use wharf_runtime::secret::Secret;
 use wharf_runtime::transfer::{self, Event, Observer, Options, Summary};
 
+mod foreign;
 mod shell;
 
+pub use foreign::{Finished, Foreign};
 pub use shell::{Ran, Shell};
 
 /// The account that the emulators have from the start.

@@ -67,9 +67,15 @@ impl Shell {
     /// Emulators and an empty home.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(cloud::Options::default())
+    }
+
+    /// As [`new`](Self::new), with other emulators.
+    #[must_use]
+    pub fn with(options: cloud::Options) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let cloud = runtime.block_on(Cloud::start(cloud::Options::default())).unwrap();
+        let cloud = runtime.block_on(Cloud::start(options)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), cloud.ca_pem()).unwrap();
         Self { cloud, folder, _runtime: runtime }
@@ -100,16 +106,7 @@ impl Shell {
 
     /// Add an account from a fresh token.
     pub fn add_account(&self, name: &str, service: Service) -> Ran {
-        let (token, id, secret) = match service {
-            Service::OneDrive => {
-                let service = self.cloud.onedrive();
-                (service.token_json(ACCOUNT), service.client_id(), service.client_secret())
-            }
-            Service::Dropbox => {
-                let service = self.cloud.dropbox();
-                (service.token_json(ACCOUNT), service.client_id(), service.client_secret())
-            }
-        };
+        let (token, id, secret) = self.client(service);
         let (token, secret) =
             (self.file("token.json", token.to_string()), self.file("client-secret", secret));
         self.run(&[
@@ -125,6 +122,21 @@ impl Shell {
             "--client-secret-file",
             &secret,
         ])
+    }
+
+    /// A fresh token, and the application that it was issued to: its id and its secret.
+    #[must_use]
+    pub fn client(&self, service: Service) -> (Value, &str, &str) {
+        match service {
+            Service::OneDrive => {
+                let service = self.cloud.onedrive();
+                (service.token_json(ACCOUNT), service.client_id(), service.client_secret())
+            }
+            Service::Dropbox => {
+                let service = self.cloud.dropbox();
+                (service.token_json(ACCOUNT), service.client_id(), service.client_secret())
+            }
+        }
     }
 
     /// Create a destination of the account `work` in `/backups/server1`; `more` is what else is said.

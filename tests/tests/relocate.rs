@@ -1,5 +1,4 @@
 //! Moves and copies at the service, and how full it is, from the built command.
-#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use wharf_tests::{Service, Shell};
 

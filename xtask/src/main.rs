@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod demo;
 mod emulators;
+mod foreign;
 mod run;
 mod test;
 mod tools;

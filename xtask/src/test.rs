@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::run::{cargo, run};
-use crate::{build, tools};
+use crate::{build, foreign, tools};
 
 pub(crate) fn test(rest: &[String]) -> Result<()> {
     tools::wasm_target()?;
@@ -16,5 +16,6 @@ pub(crate) fn test(rest: &[String]) -> Result<()> {
     }
     build::connectors(build::With::Tests)?;
     build::hostile()?;
+    foreign::clients()?;
     run(cargo().args(["nextest", "run", "--workspace"]).args(rest))
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use wharf_connector::{Error, Info, Mode, time};
 
 use crate::error::{self, Tags};
+use crate::name;
 
 /// The arguments of a commit.
 ///
@@ -19,7 +20,7 @@ pub(crate) fn arguments(path: &str, info: &Info) -> Result<Map<String, Value>, E
         }
     };
     let mut arguments = Map::new();
-    arguments.insert("path".to_owned(), json!(path));
+    arguments.insert("path".to_owned(), json!(name::stored(path)));
     arguments.insert("mode".to_owned(), mode);
     // Under another name it would not be found again.
     arguments.insert("autorename".to_owned(), json!(false));

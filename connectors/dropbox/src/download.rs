@@ -47,7 +47,8 @@ pub(crate) fn get<B: Broker>(
 }
 
 fn fetch<B: Broker>(broker: &mut B, path: &str, range: Option<String>) -> Result<(Reply, B::Body), Error> {
-    let request = Request::route("download").header_if("range", range).json(&json!({"path": path}));
+    let request =
+        Request::route("download").header_if("range", range).json(&json!({"path": name::stored(path)}));
     Ok(broker.fetch(&request)?)
 }
 
@@ -170,6 +171,6 @@ mod tests {
         check(refused(json!({".tag": "unsupported_file"})), 0, None, None, Err(Error::Unsupported));
         check(on(script(), Value::Null, failure(Failure::Denied)), 0, None, None, Err(Error::Denied));
         check(on(script(), Value::Null, reply(500, &Value::Null)), 0, None, None, Err(Error::Unavailable));
-        assert!(get(&mut script(), "a\\b", Range { offset: 0, len: None }, None).is_err());
+        assert!(get(&mut script(), "a\nb", Range { offset: 0, len: None }, None).is_err());
     }
 }

@@ -17,7 +17,8 @@ pub(crate) fn make<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error
     if is_root(broker, path) {
         return Ok(folder(String::new()));
     }
-    let request = Request::route("make-folder").json(&json!({"path": path, "autorename": false}));
+    let request =
+        Request::route("make-folder").json(&json!({"path": name::stored(path), "autorename": false}));
     let reply = match broker.exchange(&request, ITEM_BYTES_MAX) {
         Ok(reply) => reply,
         Err(Failure::Lost) => return after_lost(broker, path),
@@ -93,6 +94,6 @@ mod tests {
     fn the_root_is_always_there() {
         let mut script = Script::new(MANIFEST).directory("/");
         assert_eq!(make(&mut script, ""), Ok(folder(String::new())));
-        assert!(matches!(make(&mut script, "a "), Err(Error::BadName(_))));
+        assert!(matches!(make(&mut script, "a\n"), Err(Error::BadName(_))));
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use wharf_connector::{Broker, Entry, Error, Level, Page, Request};
+use wharf_connector::name::DROPBOX;
+use wharf_connector::{Broker, Entry, Error, Level, Page, Request, path};
 
 use crate::metadata::Metadata;
 use crate::{LIST_BYTES_MAX, error, name};
@@ -32,7 +33,7 @@ pub(crate) fn list<B: Broker>(
     let request = match next {
         Some(cursor) => Request::route("next-page").json(&json!({"cursor": cursor})),
         None => Request::route("list")
-            .json(&json!({"path": folder, "recursive": recursive, "limit": PAGE_ENTRIES})),
+            .json(&json!({"path": name::stored(folder), "recursive": recursive, "limit": PAGE_ENTRIES})),
     };
     let reply = broker.ask(&request, LIST_BYTES_MAX)?;
     if !reply.is_success() {
@@ -48,7 +49,14 @@ fn entries<B: Broker>(broker: &mut B, folder: &str, items: Vec<Metadata>) -> Vec
     let mut entries = Vec::with_capacity(items.len());
     for item in items {
         // A tree's listing begins with the folder itself.
-        let Some(path) = item.path_below(&directory, folder) else { continue };
+        let Some(below) = item.path_below(&directory, folder) else { continue };
+        let Some(below) = DROPBOX.decode(&below) else {
+            let stored = below.escape_debug();
+            broker
+                .log(Level::Warn, &format!("`{stored}` in `{folder}` cannot be named here and is left out"));
+            continue;
+        };
+        let path = path::join(folder, &below);
         match item.entry(path.clone()) {
             Ok(entry) => entries.push(entry),
             Err(Error::Unsupported) => {
@@ -119,6 +127,17 @@ mod tests {
             {".tag": "file", "name": "F", "path_display": "/backups/server1/a/d/F"},
         ]);
         check(first(true, page(entries, false)), true, None, Ok((&["a/d", "a/d/F"], None)));
+    }
+
+    #[test]
+    fn names_come_back_as_they_were() {
+        let entries = json!([
+            {".tag": "folder", "name": "d␠", "path_display": "/backups/server1/a/d␠"},
+            {".tag": "file", "name": "x＼y", "path_display": "/backups/server1/a/d␠/x＼y"},
+            // Whoever wrote this quotes by other rules.
+            {".tag": "file", "name": "‛z", "path_display": "/backups/server1/a/‛z"},
+        ]);
+        check(first(true, page(entries, false)), true, None, Ok((&["a/d ", "a/d /x\\y"], None)));
     }
 
     #[test]

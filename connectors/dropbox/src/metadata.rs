@@ -38,8 +38,8 @@ impl Metadata {
         }
     }
 
-    /// Where it lies, relative to the backup directory, when it was listed below `folder`; none for the
-    /// folder itself, or what is not mounted anywhere.
+    /// Where it lies below `folder`, in which it was listed, as it is stored; none for the folder itself,
+    /// or what is not mounted anywhere.
     ///
     /// The service has its own spelling of our directory, whose case need not be ours; so the names of
     /// what we asked for are counted, not compared. Of the names below, only the last has its case for
@@ -52,7 +52,7 @@ impl Metadata {
         if !self.name.is_empty() {
             *last = &self.name;
         }
-        Some(path::join(folder, &below.join("/")))
+        Some(below.join("/"))
     }
 }
 
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn paths_are_counted_not_compared() {
         check_path(json!({"name": "F", "path_display": "/backups/Server1/F"}), "", Some("F"));
-        check_path(json!({"name": "F", "path_display": "/backups/server1/A/b/F"}), "a", Some("a/b/F"));
-        check_path(json!({"name": "F", "path_lower": "/backups/server1/a/b/f"}), "a", Some("a/b/F"));
-        check_path(json!({"path_lower": "/backups/server1/a/f"}), "a", Some("a/f"));
+        check_path(json!({"name": "F", "path_display": "/backups/server1/A/b/F"}), "a", Some("b/F"));
+        check_path(json!({"name": "F", "path_lower": "/backups/server1/a/b/f"}), "a", Some("b/F"));
+        check_path(json!({"path_lower": "/backups/server1/a/f"}), "a", Some("f"));
         check_path(json!({"name": "a", "path_display": "/backups/server1/a"}), "a", None);
         check_path(json!({"name": "F"}), "a", None);
         check_path(json!({"name": "F", "path_display": null, "path_lower": null}), "a", None);

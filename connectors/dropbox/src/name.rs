@@ -1,13 +1,20 @@
-//! Names that Dropbox cannot store, found before anything is sent.
+//! How names are stored, and those that Dropbox cannot store, found before anything is sent.
 //!
-//! The rules are those of <https://help.dropbox.com/organize/file-names>.
+//! Some of what the service refuses in a name is encoded (`wharf_connector::name`); what is left are the
+//! rules of <https://help.dropbox.com/organize/file-names>.
 
+use wharf_connector::name::DROPBOX;
 use wharf_connector::{Error, path};
 
 /// Names that its desktop client ignores and its API refuses, in lower case.
 const IGNORED: [&str; 5] = ["desktop.ini", "thumbs.db", ".ds_store", ".dropbox", ".dropbox.attr"];
 /// Longest name, in UTF-16 units.
 const NAME_LENGTH_MAX: usize = 255;
+
+/// A path as the service has it; every request says this one.
+pub(crate) fn stored(path: &str) -> String {
+    DROPBOX.encode(path)
+}
 
 /// Can there be a file or folder at this path?
 ///
@@ -37,26 +44,26 @@ pub(crate) fn check_file(path: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::NotFound`].
 pub(crate) fn check_readable(path: &str) -> Result<(), Error> {
-    let readable = path::names(path).all(|name| !has_forbidden(name));
+    let readable = path::names(path).all(|name| !has_forbidden(&stored(name)));
     if readable { Ok(()) } else { Err(Error::NotFound) }
 }
 
 fn broken_rule(name: &str) -> Option<&'static str> {
-    if has_forbidden(name) {
-        Some("has a control character or \\")
-    } else if name.ends_with(' ') {
-        Some("ends with a space")
-    } else if IGNORED.contains(&name.to_ascii_lowercase().as_str()) {
+    let stored = stored(name);
+    if has_forbidden(&stored) {
+        Some("has a control character")
+    } else if IGNORED.contains(&stored.to_ascii_lowercase().as_str()) {
         Some("is a name that Dropbox ignores")
-    } else if name.encode_utf16().count() > NAME_LENGTH_MAX {
-        Some("is longer than 255 characters")
+    } else if stored.encode_utf16().count() > NAME_LENGTH_MAX {
+        Some("is longer than 255 characters as it is stored")
     } else {
         None
     }
 }
 
-fn has_forbidden(name: &str) -> bool {
-    name.contains(|one: char| one.is_control() || one == '\\')
+/// Control characters but DEL, which alone is encoded.
+fn has_forbidden(stored: &str) -> bool {
+    stored.contains(char::is_control)
 }
 
 #[cfg(test)]
@@ -71,24 +78,26 @@ mod tests {
 
     #[test]
     fn what_the_service_refuses_is_refused_first() {
-        for name in ["a\\b", "a\u{7f}", "a\u{0}", "a/Icon\r/b"] {
+        for name in ["a\nb", "a\u{85}", "a/Icon\r/b"] {
             check_refused(name, "control");
             assert_eq!(check_readable(name), Err(Error::NotFound));
         }
-        check_refused("a ", "space");
-        check_refused("a /b", "space");
         for name in ["Desktop.ini", "thumbs.db", ".DS_Store", ".dropbox", "a/.dropbox.attr"] {
             check_refused(name, "ignores");
             assert_eq!(check_readable(name), Ok(()));
         }
         check_refused(&"😀".repeat(128), "255");
+        check_refused(&"＼".repeat(128), "255");
     }
 
     #[test]
     fn the_rest_is_sent() {
         let long = "é".repeat(255);
-        for path in ["", "a", " a", "a./b", "con", "a:b", "*", "~$x", ".lock", &long] {
+        for path in
+            ["", "a", " a", "a./b", "con", "a:b", "*", "~$x", ".lock", "a\\b", "a\u{7f}", "a ", "a /b", &long]
+        {
             assert_eq!(check(path), Ok(()), "{path}");
+            assert_eq!(check_readable(path), Ok(()), "{path}");
         }
         assert_eq!(check_file("a"), Ok(()));
         assert_eq!(check_file(""), Err(Error::WrongKind));

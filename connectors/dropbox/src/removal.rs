@@ -149,7 +149,7 @@ fn arguments<B: Broker>(broker: &B, item: &Removal) -> Result<Value, Error> {
         return Err(Error::Denied);
     }
     let mut arguments = Map::new();
-    arguments.insert("path".to_owned(), json!(item.path));
+    arguments.insert("path".to_owned(), json!(name::stored(&item.path)));
     if let Some(revision) = &item.revision {
         commit::check_revision(revision)?;
         arguments.insert("parent_rev".to_owned(), json!(revision));
@@ -292,10 +292,10 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_for_is_left_out() {
         let complete = json!({".tag": "complete", "entries": [{".tag": "success"}, {".tag": "success"}]});
-        let items = [item("a"), item("x\\y"), bound("c", "foreign"), item("b")];
+        let items = [item("a"), item("x\ny"), bound("c", "foreign"), item("b")];
         let expected = [Ok(()), Err(Error::NotFound), Err(Error::Conflict), Ok(())];
         check(started(reply(200, &complete)), &items, &expected);
-        let root = [item(""), item("x\\y")];
+        let root = [item(""), item("x\ny")];
         check(script().directory("/"), &root, &[Err(Error::Denied), Err(Error::NotFound)]);
     }
 

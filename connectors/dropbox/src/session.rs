@@ -188,7 +188,7 @@ mod tests {
         let script = || Script::new(MANIFEST);
         assert_eq!(begin(script(), "a", FILE_BYTES_MAX + 1), Err(Error::TooLarge));
         assert_eq!(begin(script(), "", 5), Err(Error::WrongKind));
-        assert!(matches!(begin(script(), "a ", 5), Err(Error::BadName(_))));
+        assert!(matches!(begin(script(), "a\n", 5), Err(Error::BadName(_))));
         let on = |answer| script().on("start-upload", json!({}), answer);
         assert_eq!(begin(on(failure(Failure::Lost)), "a", 5), Err(Error::Unavailable));
         assert_eq!(begin(on(tag("payload_too_large")), "a", 5), Err(Error::TooLarge));

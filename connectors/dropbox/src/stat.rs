@@ -15,7 +15,8 @@ pub(crate) fn stat<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error
     if is_root(broker, path) {
         return Ok(folder(String::new()));
     }
-    let reply = broker.ask(&Request::route("stat").json(&json!({"path": path})), ITEM_BYTES_MAX)?;
+    let reply =
+        broker.ask(&Request::route("stat").json(&json!({"path": name::stored(path)})), ITEM_BYTES_MAX)?;
     if reply.is_success() {
         reply.json::<Metadata>()?.entry(path.to_owned())
     } else {

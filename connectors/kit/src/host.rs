@@ -64,7 +64,7 @@ fn lower<'a>(request: &Request<'a, content::Content>) -> broker::Request<'a> {
     };
     broker::Request {
         route: request.route.to_owned(),
-        item: request.item.map(str::to_owned),
+        item: request.item.as_deref().map(str::to_owned),
         handle: request.handle.map(str::to_owned),
         query: owned(&request.query),
         headers: owned(&request.headers),

@@ -3,8 +3,8 @@
 //! A connector implements [`Connector`] for every [`Broker`], hands itself to [`component!`], and is
 //! done: under WebAssembly the broker is the host, natively it is a script in a test
 //! ([`testing`], with the feature of that name), so its logic is tested in milliseconds. Besides that,
-//! the kit holds what every connector would otherwise write again: paths, times, hashes, and what to
-//! conclude about a write whose reply was lost.
+//! the kit holds what every connector would otherwise write again: paths, names, times, hashes, and what
+//! to conclude about a write whose reply was lost.
 //!
 //! It decides nothing about a service, and it cannot send anything but what [`Request`] can say.
 
@@ -27,6 +27,7 @@ pub mod folder;
 pub mod hash;
 #[cfg(target_family = "wasm")]
 mod host;
+pub mod name;
 pub mod outcome;
 pub mod path;
 mod reply;

@@ -3,6 +3,7 @@
 //! There is no way to say an address or a credential here; the host checks the rest against the
 //! route and refuses what the route does not permit.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub struct Request<'a, Content> {
     /// The route's name.
     pub route: &'static str,
     /// Which item, relative to the backup directory.
-    pub item: Option<&'a str>,
+    pub item: Option<Cow<'a, str>>,
     /// The handle that stands for a minted address.
     pub handle: Option<&'a str>,
     /// Query keys and values.
@@ -71,8 +72,8 @@ impl<'a, Content> Request<'a, Content> {
 
     /// Which item, relative to the backup directory; `""` is the directory itself.
     #[must_use]
-    pub const fn item(mut self, path: &'a str) -> Self {
-        self.item = Some(path);
+    pub fn item(mut self, path: impl Into<Cow<'a, str>>) -> Self {
+        self.item = Some(path.into());
         self
     }
 

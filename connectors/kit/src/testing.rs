@@ -178,7 +178,7 @@ fn describe(request: &Request<'_, Source>) -> Map<String, Value> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect()
     };
     let mut sent = Map::new();
-    sent.extend(request.item.map(|item| ("item".to_owned(), json!(item))));
+    sent.extend(request.item.as_ref().map(|item| ("item".to_owned(), json!(item))));
     sent.extend(request.handle.map(|handle| ("handle".to_owned(), json!(handle))));
     if !request.query.is_empty() {
         sent.insert("query".to_owned(), pairs(&request.query));

@@ -29,7 +29,7 @@ pub(crate) fn get<B: Broker>(
 ) -> Result<Download<B::Body>, Error> {
     name::check_readable(path)?;
     // Without `$select`: with it, some accounts leave the address out.
-    let reply = broker.ask(&Request::route("stat").item(path), ITEM_BYTES_MAX)?;
+    let reply = broker.ask(&Request::route("stat").item(name::stored(path)), ITEM_BYTES_MAX)?;
     if !reply.is_success() {
         return Err(error::read(&reply));
     }
@@ -76,7 +76,7 @@ fn fetch_content<B: Broker>(
     range: Range,
     range_header: Option<String>,
 ) -> Result<Download<B::Body>, Error> {
-    let (reply, body) = broker.fetch(&Request::route("content").item(path))?;
+    let (reply, body) = broker.fetch(&Request::route("content").item(name::stored(path)))?;
     match reply.status {
         200 => Ok(Download { body, offset: 0, entry: None }),
         300..=399 => {

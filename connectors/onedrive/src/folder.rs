@@ -58,9 +58,8 @@ pub(crate) fn make<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error
 /// None when the folder that it should be in is missing.
 fn make_one<B: Broker>(broker: &mut B, path: &str) -> Result<Option<Made>, Error> {
     let parent = path::parent(path).unwrap_or_default();
-    let arguments =
-        json!({"name": path::name(path), "folder": {}, "@microsoft.graph.conflictBehavior": "fail"});
-    let request = Request::route("make-folder").item(parent).json(&arguments);
+    let arguments = json!({"name": name::stored(path::name(path)), "folder": {}, "@microsoft.graph.conflictBehavior": "fail"});
+    let request = Request::route("make-folder").item(name::stored(parent)).json(&arguments);
     let reply = match broker.exchange(&request, ITEM_BYTES_MAX) {
         Ok(reply) => reply,
         Err(Failure::Lost) => return after_lost(broker, path),
@@ -97,7 +96,7 @@ fn after_refusal<B: Broker>(broker: &mut B, parent: &str, path: &str, reply: &Re
 /// every folder on its way. So an empty file is uploaded into the folder and removed again, which
 /// happens at most once in the life of a destination.
 fn make_by_file<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error> {
-    let placeholder = path::join(path, PLACEHOLDER);
+    let placeholder = name::stored(&path::join(path, PLACEHOLDER));
     let upload = Request::route("put")
         .item(&placeholder)
         .header("content-type", "application/octet-stream")
@@ -196,10 +195,18 @@ mod tests {
     fn a_file_on_the_way_is_in_the_way() {
         let up = attempt(attempt(script(), "a/b", missing()), "a", exists());
         check(attempt(up, "a/b", missing()), "a/b", Err(Error::WrongKind));
-        let refused = || attempt(script(), "a/~b", reply(400, &json!({"error": {"code": "invalidRequest"}})));
-        check(refused().on("stat", json!({"item": "a"}), facet("file")), "a/~b", Err(Error::WrongKind));
+        let refused =
+            || attempt(script(), "a/forms", reply(400, &json!({"error": {"code": "invalidRequest"}})));
+        check(refused().on("stat", json!({"item": "a"}), facet("file")), "a/forms", Err(Error::WrongKind));
         let mut script = refused().on("stat", json!({"item": "a"}), facet("folder"));
-        assert!(matches!(make(&mut script, "a/~b"), Err(Error::BadName(_))));
+        assert!(matches!(make(&mut script, "a/forms"), Err(Error::BadName(_))));
+    }
+
+    #[test]
+    fn a_folder_is_called_what_is_stored() {
+        let arguments = json!({"name": "c␠", "folder": {}, "@microsoft.graph.conflictBehavior": "fail"});
+        let expected = json!({"item": "a：b", "json": arguments});
+        check(script().on("make-folder", expected, made()), "a:b/c ", Ok(()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is in a folder, page by page.
 
 use serde::Deserialize;
+use wharf_connector::name::ONEDRIVE;
 use wharf_connector::{Broker, Error, Kind, Level, Page, Request, path};
 
 use crate::item::{Item, SELECT};
@@ -28,7 +29,10 @@ pub(crate) fn list<B: Broker>(broker: &mut B, folder: &str, next: Option<&str>) 
     name::check_readable(folder)?;
     let request = match next {
         Some(handle) => Request::route("next-page").handle(handle),
-        None => Request::route("children").item(folder).query("$top", PAGE_ENTRIES).query("$select", SELECT),
+        None => Request::route("children")
+            .item(name::stored(folder))
+            .query("$top", PAGE_ENTRIES)
+            .query("$select", SELECT),
     };
     let reply = broker.ask(&request, PAGE_BYTES_MAX)?;
     if !reply.is_success() {
@@ -49,7 +53,13 @@ pub(crate) fn list<B: Broker>(broker: &mut B, folder: &str, next: Option<&str>) 
 fn entries<B: Broker>(broker: &mut B, folder: &str, items: Vec<Item>) -> Vec<wharf_connector::Entry> {
     let mut entries = Vec::with_capacity(items.len());
     for item in items {
-        let path = path::join(folder, &item.name);
+        let Some(name) = ONEDRIVE.decode_name(&item.name) else {
+            let stored = item.name.escape_debug();
+            broker
+                .log(Level::Warn, &format!("`{stored}` in `{folder}` cannot be named here and is left out"));
+            continue;
+        };
+        let path = path::join(folder, &name);
         match item.entry(path.clone()) {
             Ok(entry) => entries.push(entry),
             Err(Error::Unsupported) => {
@@ -114,6 +124,16 @@ mod tests {
             Ok((&[], None)),
         );
         check(script().on("next-page", on, reply(410, &Value::Null)), Some(&handle), Err(Error::Unavailable));
+    }
+
+    #[test]
+    fn names_come_back_as_they_were() {
+        let value = json!([
+            {"name": "x：y．", "file": {}}, {"name": "␠z", "folder": {}},
+            // Whoever wrote this quotes by other rules.
+            {"name": "‛q", "file": {}},
+        ]);
+        check(first(reply(200, &json!({"value": value}))), None, Ok((&["a/x:y.", "a/ z"], None)));
     }
 
     #[test]

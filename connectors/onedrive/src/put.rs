@@ -89,7 +89,7 @@ fn put_content<B: Broker>(
     info: &Info,
 ) -> Result<Entry, Error> {
     let mut request = Request::route("put")
-        .item(path)
+        .item(name::stored(path))
         .header("content-type", "application/octet-stream")
         .header_if("if-match", complaint::if_match(&info.mode));
     if info.mode == Mode::Create {
@@ -168,8 +168,10 @@ fn send_all<B: Broker>(
 
 fn set_modified<B: Broker>(broker: &mut B, path: &str, modified: &str) -> Result<Entry, Error> {
     let arguments = json!({"fileSystemInfo": {"lastModifiedDateTime": modified}});
-    let reply =
-        broker.exchange(&Request::route("set-modified").item(path).json(&arguments), ITEM_BYTES_MAX)?;
+    let reply = broker.exchange(
+        &Request::route("set-modified").item(name::stored(path)).json(&arguments),
+        ITEM_BYTES_MAX,
+    )?;
     if reply.is_success() { reply.json::<Item>()?.entry(path.to_owned()) } else { Err(error::read(&reply)) }
 }
 
@@ -411,6 +413,6 @@ mod tests {
     fn a_bad_place_is_not_sent() {
         let replace = info(5, Mode::Replace);
         assert_eq!(put(&mut script(), "", &hello(), &replace), Err(Error::WrongKind));
-        assert!(matches!(put(&mut script(), "a/b:", &hello(), &replace), Err(Error::BadName(_))));
+        assert!(matches!(put(&mut script(), "a/.lock", &hello(), &replace), Err(Error::BadName(_))));
     }
 }

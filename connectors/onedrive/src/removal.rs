@@ -30,7 +30,7 @@ fn remove_one<B: Broker>(broker: &mut B, item: &Removal) -> Result<(), Error> {
         return Err(Error::Denied);
     }
     let request = Request::route("delete")
-        .item(&item.path)
+        .item(name::stored(&item.path))
         .header_if("if-match", item.revision.as_deref().map(complaint::quoted));
     let reply = match broker.exchange(&request, ITEM_BYTES_MAX) {
         Ok(reply) => reply,
@@ -81,7 +81,8 @@ mod tests {
     fn each_has_its_own_result() {
         let script = on(on(Script::new(MANIFEST), "a", gone()), "b/c", reply(404, &Value::Null));
         let script = on(on(script, "d", reply(403, &Value::Null)), "e", gone());
-        let items = [item("a", None), item("b/c", None), item("d", None), item("e", None), item("f:", None)];
+        let items =
+            [item("a", None), item("b/c", None), item("d", None), item("e", None), item("f\u{85}", None)];
         check(
             script,
             &items,

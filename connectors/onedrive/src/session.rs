@@ -11,7 +11,7 @@ use wharf_connector::{Broker, Error, Failure, Info, Mode, Progress, Reply, Reque
 use crate::item::Item;
 use crate::put::{check_place, put_nothing, send_to_place};
 use crate::stat::stat;
-use crate::{ITEM_BYTES_MAX, complaint, error};
+use crate::{ITEM_BYTES_MAX, complaint, error, name};
 
 /// Largest file, in bytes: 250 GB, counted the larger way so that nothing is refused that fits.
 const FILE_BYTES_MAX: u64 = 250 << 30;
@@ -89,7 +89,7 @@ impl Session {
             return Err(Error::TooLarge);
         }
         let request = Request::route("start-upload")
-            .item(path)
+            .item(name::stored(path))
             .header_if("if-match", complaint::if_match(&info.mode))
             .json(&json!({"item": item(info)}));
         let reply = match send_to_place(broker, path, info, &request)? {

@@ -11,7 +11,7 @@ use crate::{ITEM_BYTES_MAX, error, name};
 /// [`Error::NotFound`], or why it cannot be told.
 pub(crate) fn stat<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error> {
     name::check_readable(path)?;
-    let request = Request::route("stat").item(path).query("$select", SELECT);
+    let request = Request::route("stat").item(name::stored(path)).query("$select", SELECT);
     let reply = broker.ask(&request, ITEM_BYTES_MAX)?;
     if reply.is_success() { reply.json::<Item>()?.entry(path.to_owned()) } else { Err(error::read(&reply)) }
 }
@@ -44,6 +44,13 @@ mod tests {
 
     #[test]
     fn a_path_that_no_address_can_say_is_not_there() {
-        assert_eq!(stat(&mut Script::new(MANIFEST), "a:b"), Err(Error::NotFound));
+        assert_eq!(stat(&mut Script::new(MANIFEST), "a\u{85}b"), Err(Error::NotFound));
+    }
+
+    #[test]
+    fn a_name_is_asked_for_as_it_is_stored() {
+        let file = reply(200, &json!({"name": "b：c．", "file": {}}));
+        let mut script = Script::new(MANIFEST).on("stat", json!({"item": "␠a/b：c．"}), file);
+        assert_eq!(stat(&mut script, " a/b:c.").map(|entry| entry.path), Ok(" a/b:c.".to_owned()));
     }
 }

@@ -36,6 +36,7 @@ fn a_sound_manifest_is_taken() {
     assert_eq!(manifest.hosts(), ["api.example.com"]);
     assert_eq!(manifest.route("next").unwrap().address.minted(), Some("page"));
     assert_eq!(manifest.upload.commit_batch_max, 1);
+    assert_eq!(manifest.names, Names::default());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::collide;
 use super::commit::Commits;
 use super::local::{self, FileFacts, Found, What};
 use super::overlap::{self, Way};
@@ -17,6 +18,7 @@ use super::{Error, Event, Observer, Options, Summary};
 use crate::ErrorKind;
 use crate::attached::Attached;
 use crate::entry::{Entry, Kind};
+use crate::manifest::Names;
 use crate::path::RelativePath;
 
 /// Copy a file, or what is in a folder, into the folder `target`.
@@ -208,6 +210,7 @@ impl Up<'_> {
         let (folder, copy_links) = (from.to_owned(), self.options.copy_links);
         let reading = tokio::task::spawn_blocking(move || local::read_folder(&folder, copy_links));
         let found = reading.await.map_err(|problem| Error::local("read", from, problem.into()))??;
+        let found = collide::refuse(found, self.attached.manifest(), |found| self.takes(found, path));
         let mut there = match stored {
             Stored::No => None,
             Stored::Yes | Stored::Unknown => self.listing(path).await?,
@@ -243,7 +246,7 @@ impl Up<'_> {
                 return None;
             }
         };
-        let stored = there.as_mut().and_then(|there| there.remove(&found.name));
+        let stored = there.as_mut().and_then(|there| there.remove(&*self.names().key(&found.name)));
         match (found.what, stored) {
             (What::Other(text), _) => {
                 Counted::one(&self.counted.skipped);
@@ -272,11 +275,27 @@ impl Up<'_> {
         }
     }
 
+    /// Does it take part in the copy?
+    fn takes(&self, found: &Found, folder: &RelativePath) -> bool {
+        match &found.what {
+            What::Folder => true,
+            What::File(_) => {
+                let path = RelativePath::parse(&found.name).and_then(|name| folder.join(&name));
+                path.is_ok_and(|path| self.options.takes(&path))
+            }
+            What::Other(_) => false,
+        }
+    }
+
+    fn names(&self) -> Names {
+        self.attached.manifest().names
+    }
+
     pub(super) fn wrong_kind(&self, entry: &Entry, is: &'static str, needed: &'static str) -> Error {
         Error::WrongKind { place: format!("{}:{}", self.attached.name(), entry.path), is, needed }
     }
 
-    /// What is stored in a folder, by name; none when the folder is not there.
+    /// What is stored in a folder, by what its names are to the service; none when the folder is not there.
     async fn listing(&self, path: &RelativePath) -> Result<Option<HashMap<String, Entry>>, Error> {
         let place = self.place(path)?;
         let mut there = HashMap::new();
@@ -288,9 +307,8 @@ impl Up<'_> {
                 Err(error) => return Err(error.into()),
             };
             let more = pages.after(&page, &format!("{}:{place}", self.attached.name()))?;
-            let named =
-                page.entries.into_iter().filter_map(|entry| Some((entry.path.name()?.to_owned(), entry)));
-            there.extend(named);
+            let key = |entry: &Entry| Some(self.names().key(entry.path.name()?).into_owned());
+            there.extend(page.entries.into_iter().filter_map(|entry| Some((key(&entry)?, entry))));
             if !more {
                 return Ok(Some(there));
             }

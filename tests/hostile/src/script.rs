@@ -31,7 +31,7 @@ pub fn run<B: Broker>(broker: &mut B, steps: &[Step], content: Option<&B::Conten
 
 fn send<B: Broker>(broker: &mut B, step: &Step, content: Option<&B::Content>) -> Value {
     let mut request = Request::route(leak(&step.route));
-    request.item = step.item.as_deref();
+    request.item = step.item.as_deref().map(Into::into);
     request.handle = step.handle.as_deref();
     request.query = pairs(&step.query);
     request.headers = pairs(&step.headers);

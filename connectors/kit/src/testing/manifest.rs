@@ -36,7 +36,7 @@ impl Manifest {
             built,
             "{request:?}: an item belongs to the routes that have `{{item}}`"
         );
-        if let Some(item) = request.item {
+        if let Some(item) = request.item.as_deref() {
             check_path(item, text(route, "item_forbid").unwrap_or_default());
         }
         let handle = request.handle.and_then(|handle| handle.split_once('!'));

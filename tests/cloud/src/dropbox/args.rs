@@ -1,5 +1,6 @@
 //! The arguments of each route, read strictly: an unknown field is an error, as at the service.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -15,6 +16,8 @@ use crate::reply::Stop;
 pub(crate) struct Source {
     pub(crate) route: &'static str,
     pub(crate) place: &'static str,
+    /// Are paths taken in Unicode's NFC?
+    pub(crate) normalize: bool,
 }
 
 impl Source {
@@ -36,6 +39,8 @@ impl Source {
 
     /// Reads a path argument.
     pub(crate) fn path(self, text: &str, pattern: Pattern, namespace: &str) -> Result<Named, Stop> {
+        let composed = self.normalize.then(|| ComposingNormalizerBorrowed::new_nfc().normalize(text));
+        let text = composed.as_deref().unwrap_or(text);
         path::read(text, pattern, namespace).map_err(|why| self.bad(&why))
     }
 }

@@ -261,7 +261,7 @@ fn route_source(route: &Route) -> Source {
         Style::Rpc | Style::Notify => "request body",
         Style::Upload | Style::Download => "HTTP header \"Dropbox-API-Arg\"",
     };
-    Source { route: route.name, place }
+    Source { route: route.name, place, normalize: false }
 }
 
 /// A route on the wrong host is refused in plain text. On the machine's own name all hosts are one.
@@ -294,7 +294,8 @@ async fn context<'a>(
         Style::Upload | Style::Download => argument(route, &switches, call)?,
     };
     service.jobs.settle(service, &account);
-    Ok(Context { service, account, source: route_source(route), kind: route.kind, switches, text })
+    let source = Source { normalize: switches.normalize, ..route_source(route) };
+    Ok(Context { service, account, source, kind: route.kind, switches, text })
 }
 
 fn sign_in(service: &Dropbox, route: &Route, call: &Call) -> Result<Arc<Account>, Stop> {

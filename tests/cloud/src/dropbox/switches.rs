@@ -48,6 +48,8 @@ pub struct DropboxSwitches {
     pub finished_is_closed: bool,
     /// Refuses names with characters beyond the basic plane, as was once so.
     pub refuse_emoji: bool,
+    /// Composes the letters of every path (Unicode's NFC), so that two spellings of a name are one file.
+    pub normalize: bool,
     /// Refuses argument headers that are not pure ASCII.
     pub require_escaped_header: bool,
     /// Entries of a page when `limit` is not given.
@@ -78,6 +80,7 @@ impl Default for DropboxSwitches {
             keep_partial_appends: false,
             finished_is_closed: false,
             refuse_emoji: false,
+            normalize: false,
             require_escaped_header: false,
             page_entries: 500,
             job_ms: 200,
