@@ -32,6 +32,12 @@ fn a_journey_from_install_to_removal() {
       download       download a file or a part of it
                      GET *.files.1drv.com, *.sharepoint.com, my.microsoftpersonalcontent.com
                      only where the service said, without the account's token
+      copy-status    ask how far a copy is
+                     GET api.onedrive.com, *.sharepoint.com, *.svc.ms, my.microsoftpersonalcontent.com
+                     only where the service said, without the account's token
+      usage          read how full the drive is
+                     GET https://graph.microsoft.com/…
+                     NOT CONFINED to the backup directory (arguments: $select)
     Writes:
       make-folder    make a folder
                      POST https://graph.microsoft.com/…  inside the backup directory
@@ -50,6 +56,10 @@ fn a_journey_from_install_to_removal() {
       cancel-upload  give up an upload
                      DELETE *.up.1drv.com, *.sharepoint.com, my.microsoftpersonalcontent.com
                      only where the service said, without the account's token
+      rename         give a file or folder another name in its folder
+                     PATCH https://graph.microsoft.com/…  inside the backup directory
+      copy           copy a file or folder within its folder
+                     POST https://graph.microsoft.com/…  inside the backup directory
       delete         move a file or folder to the recycle bin
                      DELETE https://graph.microsoft.com/…  inside the backup directory
     installed `dev.wharf.onedrive@0.1.0`; it is unsigned
@@ -76,6 +86,12 @@ fn a_journey_from_install_to_removal() {
       download       download a file or a part of it
                      GET *.files.1drv.com, *.sharepoint.com, my.microsoftpersonalcontent.com
                      only where the service said, without the account's token
+      copy-status    ask how far a copy is
+                     GET api.onedrive.com, *.sharepoint.com, *.svc.ms, my.microsoftpersonalcontent.com
+                     only where the service said, without the account's token
+      usage          read how full the drive is
+                     GET https://graph.microsoft.com/…
+                     NOT CONFINED to the backup directory (arguments: $select)
     Writes:
       make-folder    make a folder
                      POST https://graph.microsoft.com/…  inside the backup directory
@@ -94,6 +110,10 @@ fn a_journey_from_install_to_removal() {
       cancel-upload  give up an upload
                      DELETE *.up.1drv.com, *.sharepoint.com, my.microsoftpersonalcontent.com
                      only where the service said, without the account's token
+      rename         give a file or folder another name in its folder
+                     PATCH https://graph.microsoft.com/…  inside the backup directory
+      copy           copy a file or folder within its folder
+                     POST https://graph.microsoft.com/…  inside the backup directory
       delete         move a file or folder to the recycle bin
                      DELETE https://graph.microsoft.com/…  inside the backup directory
     created destination `archive`; try `wharf ls archive:`

@@ -73,7 +73,11 @@ async fn names_that_are_one_at_the_service_stay_here_and_the_others_go() {
         failed.sort();
         assert_eq!(failed, expected, "{service:?}");
         assert_eq!(summary.files_copied, copied, "{:?}", told.lines());
-        assert_eq!(rig.requests(service.put()), usize::try_from(copied).unwrap(), "no byte of theirs moved");
+        assert_eq!(
+            rig.requests(service.staged()),
+            usize::try_from(copied).unwrap(),
+            "no byte of theirs moved"
+        );
         rig.cloud.clear_log();
     }
 }
