@@ -104,9 +104,17 @@ impl Foreign {
 
     /// rclone with these words. It tries each thing once, so that nothing it meets is hidden.
     pub fn rclone(&self, words: &[&str]) -> Finished {
-        let mut command = self.command("python/bin/rclone");
-        command.args(["--retries", "1", "--low-level-retries", "1"]).args(words);
+        let mut command = self.rclone_command(&["--retries", "1", "--low-level-retries", "1"]);
+        command.args(words);
         run(command)
+    }
+
+    /// rclone with these words and its own habits, for those who start it themselves.
+    #[must_use]
+    pub fn rclone_command(&self, words: &[&str]) -> Command {
+        let mut command = self.command("python/bin/rclone");
+        command.args(words);
+        command
     }
 
     /// restic with its repository in `remote`, which rclone brings it to.

@@ -85,11 +85,16 @@ impl Service {
 /// The folder that everything is built into.
 #[must_use]
 pub fn target() -> PathBuf {
-    // Tests run from `target/PROFILE/deps`, the bench from `target/PROFILE`.
+    profile().parent().unwrap().to_owned()
+}
+
+/// The folder of the programs that were built as this one was: `target/debug`, `target/release`.
+#[must_use]
+pub fn profile() -> PathBuf {
+    // Tests run from `target/PROFILE/deps`, benches from `target/PROFILE`.
     let own = std::env::current_exe().unwrap();
     let folder = own.parent().unwrap();
-    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
-    profile.parent().unwrap().to_owned()
+    if folder.ends_with("deps") { folder.parent().unwrap().to_owned() } else { folder.to_owned() }
 }
 
 /// A built file, or what to run to have it.

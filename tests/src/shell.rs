@@ -193,7 +193,7 @@ impl Shell {
     /// `wharf` with these words, for tests that start it themselves.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(target().join("debug/wharf"));
+        let mut command = std::process::Command::new(profile().join("wharf"));
         command.env_clear().env("HOME", self.folder.path()).current_dir(self.folder.path());
         command.stdin(std::process::Stdio::null());
         command.arg("--home").arg(self.path("home")).arg("--ca-cert").arg(self.path("ca.pem"));

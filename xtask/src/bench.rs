@@ -1,12 +1,20 @@
-//! `cargo xtask bench [ROUNDS [MIB [large|small|call|curl]]]`: Wharf beside a native client that makes the same requests.
+//! `cargo xtask bench [ROUNDS [MIB [large|small|call|curl]]]`: Wharf beside a native client that makes
+//! the same requests. `cargo xtask bench rclone [ROUNDS [small|throttled|list|large]]`: beside rclone.
 
 use anyhow::Result;
 
 use crate::run::{run, target};
-use crate::{build, tools};
+use crate::{build, foreign, tools};
 
 pub(crate) fn bench(rest: &[String]) -> Result<()> {
     tools::wasm_target()?;
     build::connectors(build::With::Optimisation)?;
-    run(std::process::Command::new(target().join("release/bench")).args(rest))
+    let (program, rest) = match rest.split_first() {
+        Some((first, rest)) if first == "rclone" => {
+            foreign::clients()?;
+            ("release/rival", rest)
+        }
+        Some(_) | None => ("release/bench", rest),
+    };
+    run(std::process::Command::new(target().join(program)).args(rest))
 }
