@@ -1,5 +1,7 @@
 //! `wharf ls` and `wharf stat`.
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use wharf_runtime::ErrorKind;
 use wharf_runtime::attached::{self, Attached};
@@ -56,21 +58,26 @@ impl Listing<'_> {
         }
     }
 
-    /// A tree, in one go where the service can, else folder by folder.
+    /// A tree, in one go where the service can, else folder by folder, as many at a time as the
+    /// destination has threads. A folder's entries come after it; folders come in no order.
     async fn tree(&self, path: &RelativePath) -> Result<(), Stopped> {
         match self.folder(path, true).await {
             Ok(_) => return Ok(()),
             Err(Stopped::Operation(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(error) => return Err(error),
         }
-        let mut waiting = vec![path.clone()];
-        while let Some(folder) = waiting.pop() {
-            let mut below = self.folder(&folder, false).await?;
-            // The last is taken first: a folder's own folders come before its neighbours.
-            below.reverse();
-            waiting.append(&mut below);
+        let (mut waiting, mut listing) = (vec![path.clone()], FuturesUnordered::new());
+        loop {
+            while listing.len() < self.attached.threads().limit()
+                && let Some(folder) = waiting.pop()
+            {
+                listing.push(async move { self.folder(&folder, false).await });
+            }
+            match listing.next().await {
+                Some(below) => waiting.append(&mut below?),
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Everything in a folder, page by page. Returns the folders in it.
