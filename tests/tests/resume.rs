@@ -219,6 +219,31 @@ fn an_upload_goes_on_where_it_stood() {
 }
 
 #[test]
+fn a_staged_batch_is_not_sent_again() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    let from = shell.room("from");
+    for number in 0..SMALL {
+        shell.file(&format!("from/{number}"), noise(number, 5000));
+    }
+    let slow = Rule { times: u64::MAX, ..Rule::once("dropbox.finish-batch", Action::Delay { ms: 5000 }) };
+    let slow = shell.cloud.faults().add(slow);
+    let mut child = shell.command(&["copy", &from, "archive:"]).stderr(Stdio::null()).spawn().unwrap();
+    while shell.cloud.faults().acted(slow) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "it was over before it could be killed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    shell.cloud.faults().clear();
+    shell.cloud.clear_log();
+    shell.run(&["copy", &from, "archive:"]).done();
+    assert_eq!(arrived(&shell, Service::Dropbox), 0, "all of it was there already");
+    for number in 0..SMALL {
+        assert_eq!(stored(&shell, Service::Dropbox, &number.to_string()), Some(noise(number, 5000)));
+    }
+}
+
+#[test]
 fn a_source_that_changed_starts_over() {
     for service in Service::ALL {
         for same_time in [false, true] {
