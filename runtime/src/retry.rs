@@ -202,16 +202,16 @@ enum Meaning {
 }
 
 /// The table. A 5xx may come from a front end behind which the request was carried out, so it is
-/// sent again only if that is safe, and remembered. A 429 and a 503 that names a time are refusals
-/// by the service itself: the request had no effect.
+/// sent again only if that is safe, and remembered. A 429, a 509 (OneDrive's limit of bandwidth) and a
+/// 503 that names a time are refusals by the service itself: the request had no effect.
 fn meaning(outcome: Outcome, replay: Replay) -> Meaning {
     match (outcome, replay) {
         (Outcome::Status { code, retry_after }, replay) => match (code, retry_after, replay) {
             (401, _, _) => Meaning::Refresh,
-            (429, asked, _) | (503, asked @ Some(_), _) => {
+            (429 | 509, asked, _) | (503, asked @ Some(_), _) => {
                 Meaning::Pause { asked, verdict: Verdict::PauseAccount }
             }
-            (408 | 500 | 502 | 503 | 504 | 509, _, Replay::Safe) => {
+            (408 | 500 | 502 | 503 | 504, _, Replay::Safe) => {
                 Meaning::Again { maybe_applied: true, at_last: Verdict::Deliver }
             }
             (_, _, Replay::Safe | Replay::Once) => Meaning::Deliver,
@@ -339,12 +339,12 @@ mod tests {
         {
             check(status(code), Verdict::Deliver, Verdict::Deliver);
         }
-        for code in [408, 500, 502, 503, 504, 509] {
+        for code in [408, 500, 502, 503, 504] {
             check(status(code), again, Verdict::Deliver);
         }
         check(asking(500, 7), again, Verdict::Deliver);
         check(status(401), Verdict::RefreshOnce, Verdict::RefreshOnce);
-        for code in [429, 503] {
+        for code in [429, 503, 509] {
             let pause = Verdict::PauseAccount(seconds(7));
             check(asking(code, 7), pause, pause);
         }

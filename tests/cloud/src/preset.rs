@@ -121,6 +121,13 @@ pub enum Preset {
     DropboxInvalidGrant,
 }
 
+impl Preset {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        SHAPES.iter().map(|(preset, _)| *preset)
+    }
+}
+
 impl std::fmt::Display for Preset {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.serialize(formatter)
