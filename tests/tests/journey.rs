@@ -52,7 +52,7 @@ async fn a_large_file_goes_in_parts() {
     for service in Service::ALL {
         let attached = rig.destination(service, service.kind()).await;
         let single = usize::try_from(attached.manifest().upload.single_max).unwrap();
-        std::fs::write(room.join("large"), noise(7, single + 1_234_567)).unwrap();
+        std::fs::write(room.join("large"), noise(7, single * 2 + 1_234_567)).unwrap();
         let (summary, told) = up(&attached, &room.join("large"), "", &Options::default()).await;
         assert_eq!((summary.files_copied, summary.files_failed), (1, 0), "{service:?} {:?}", told.lines());
         assert!(rig.requests(service.part()) > 1);
