@@ -8,6 +8,7 @@
 mod arriving;
 mod credential;
 mod folder;
+mod outcome;
 mod record;
 mod scrub;
 mod sign;
@@ -15,7 +16,7 @@ mod sign;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -28,10 +29,11 @@ use crate::grant::{Allowed, Ask, Denial, Grant};
 use crate::handle::Handles;
 use crate::hash::Running;
 use crate::manifest::Replay;
-use crate::network::{HttpVersion, Incoming, Network, Reached, ReadError, SendError, SendErrorKind};
-use crate::retry::{self, Attempts, Budget, Outcome, Reason, Verdict};
+use crate::network::{HttpVersion, Incoming, Network, ReadError, SendError};
+use crate::retry::{Attempts, Budget, Reason, Verdict};
 use crate::sandbox::limits::REQUESTS_MAX;
 
+use outcome::outcome;
 use record::{chain, excerpt};
 use scrub::{Disguises, Scrub};
 
@@ -576,43 +578,5 @@ impl Call {
     fn fail(&self, allowed: &Allowed, error: &SendError) -> Failure {
         self.note(allowed, &chain(&error.kind));
         Failure::Unreachable
-    }
-}
-
-/// What an attempt's end means to the retry table.
-fn outcome(sent: &Result<Incoming, SendError>, now: SystemTime) -> Outcome {
-    let error = match sent {
-        Ok(incoming) => {
-            let retry_after = retry::retry_after(incoming.headers(), now);
-            return Outcome::Status { code: incoming.status().as_u16(), retry_after };
-        }
-        Err(error) => error,
-    };
-    match (&error.kind, error.reached) {
-        (SendErrorKind::Refused(_) | SendErrorKind::Malformed(_), _) => Outcome::Refused,
-        (SendErrorKind::Content(_), _) => Outcome::SourceChanged,
-        (SendErrorKind::HeadersTooLong, _) => Outcome::TooLarge,
-        (
-            SendErrorKind::Setup(_)
-            | SendErrorKind::Resolve(_)
-            | SendErrorKind::Connect(_)
-            | SendErrorKind::Tls(_)
-            | SendErrorKind::ConnectTimedOut
-            | SendErrorKind::Stalled
-            | SendErrorKind::ReplyTimedOut
-            | SendErrorKind::Lost(_),
-            Reached::No,
-        ) => Outcome::NotReached,
-        (
-            SendErrorKind::Setup(_)
-            | SendErrorKind::Resolve(_)
-            | SendErrorKind::Connect(_)
-            | SendErrorKind::Tls(_)
-            | SendErrorKind::ConnectTimedOut
-            | SendErrorKind::Stalled
-            | SendErrorKind::ReplyTimedOut
-            | SendErrorKind::Lost(_),
-            Reached::Maybe,
-        ) => Outcome::MaybeReached,
     }
 }

@@ -278,12 +278,8 @@ fn forget(connection: &Connection, destination: &Name) -> Result<(), rusqlite::E
 }
 
 fn entry_of(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
-    let path: String = row.get(0)?;
-    let path = RelativePath::parse(&path).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-    })?;
     Ok(Entry {
-        path,
+        path: path_of(row, 0)?,
         size: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
         modified_ns: row.get(2)?,
         revision: row.get(3)?,
@@ -294,7 +290,16 @@ fn entry_of(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
     })
 }
 
-fn milliseconds(time: SystemTime) -> i64 {
+/// The path in a column.
+pub(crate) fn path_of(row: &Row<'_>, column: usize) -> Result<RelativePath, rusqlite::Error> {
+    let path: String = row.get(column)?;
+    RelativePath::parse(&path).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+/// A moment as rows have it.
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::catalog::{self, Shelf};
+use crate::catalog::{self, Shelf, milliseconds, path_of};
 use crate::content::Identity;
 use crate::entry::Info;
 use crate::hint::Hint;
@@ -324,18 +324,11 @@ fn upload_of(row: &Row<'_>) -> Result<Upload, rusqlite::Error> {
     })
 }
 
-fn path_of(row: &Row<'_>, column: usize) -> Result<RelativePath, rusqlite::Error> {
-    let path: String = row.get(column)?;
-    RelativePath::parse(&path).map_err(|error| unreadable(column, error))
-}
-
 fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, rusqlite::Error> {
     let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|error| unreadable(column, error))
-}
-
-fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, rusqlite::Error> {
@@ -344,11 +337,6 @@ fn json(value: &impl serde::Serialize) -> Result<String, rusqlite::Error> {
 
 fn oldest() -> SystemTime {
     SystemTime::now().checked_sub(AGE_MAX).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-fn milliseconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! instance of its own: five microseconds buy that a guest that hangs, traps or leaks can neither
 //! slow nor touch its neighbours. What the operations are is in [`operation`].
 
+mod answer;
 mod bindings;
 mod folder;
 mod host;

@@ -1,32 +1,26 @@
 //! The operations of a connector, one method each, in the host's words.
 //!
-//! Every call runs in an instance of its own, within its limits. What comes back is checked before
-//! anyone sees it: a path that leaves the directory, a listing that is too long or a text without end
-//! is a guest's nonsense, not an answer.
+//! Every call runs in an instance of its own, within its limits. What comes back is checked (`answer`)
+//! before anyone sees it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
+use super::answer::{bounded, entry, info, page, progress, relocation, same_length};
 use super::bindings::Connector as Bindings;
 use super::bindings::exports::wharf::connector::destination as wit;
-use super::bindings::wharf::connector::content as wit_content;
 use super::host::{Body, Content, State};
-use super::limits::{LOOK_BYTES_FREE, LOOKS_MAX, PAGE_ENTRIES_MAX, TEXT_BYTES_MAX};
+use super::limits::{LOOK_BYTES_FREE, LOOKS_MAX};
 use super::output::LogBudget;
 use super::{Connector, Overdrawn, meter, store};
 use crate::broker::Arriving;
 use crate::broker::Call;
 use crate::content::Section;
-use crate::entry::{Entry, Info, Kind, Mode};
-use crate::hash::{Algorithm, Digest};
+use crate::entry::{Entry, Info, Kind};
 use crate::path::RelativePath;
-
-/// Longest text of an error that is kept, in bytes.
-const ERROR_TEXT_BYTES_MAX: usize = 1024;
 
 /// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -484,146 +478,4 @@ fn give(store: &mut Store<State>, section: Section) -> Result<Resource<Content>,
     let looks = section.size().saturating_mul(LOOKS_MAX);
     store.data_mut().look_left = looks.saturating_add(LOOK_BYTES_FREE);
     store.data_mut().table.push(Content { section }).map_err(|error| Error::Trapped(error.to_string()))
-}
-
-fn same_length(asked: usize, answered: usize) -> Result<(), Error> {
-    if asked == answered {
-        Ok(())
-    } else {
-        Err(Error::Nonsense(format!("{answered} results for {asked} items")))
-    }
-}
-
-fn bounded(what: &str, text: &str) -> Result<(), Error> {
-    if text.len() <= TEXT_BYTES_MAX {
-        Ok(())
-    } else {
-        Err(Error::Nonsense(format!("a {what} of {} bytes", text.len())))
-    }
-}
-
-fn info(info: &Info) -> wit::Info {
-    wit::Info {
-        size: info.size,
-        modified: info.modified.and_then(datetime),
-        keep_modified: info.keep_modified,
-        mode: match &info.mode {
-            Mode::Replace => wit::Mode::Replace,
-            Mode::Create => wit::Mode::Create,
-            Mode::ReplaceIfRevision(revision) => wit::Mode::ReplaceIfRevision(revision.clone()),
-        },
-    }
-}
-
-/// Whole seconds towards the past, so that the fraction is never negative.
-fn datetime(time: Timestamp) -> Option<wit::Datetime> {
-    let nanoseconds = time.as_nanosecond();
-    let seconds = i64::try_from(nanoseconds.div_euclid(1_000_000_000)).ok()?;
-    let nanoseconds = u32::try_from(nanoseconds.rem_euclid(1_000_000_000)).ok()?;
-    Some(wit::Datetime { seconds, nanoseconds })
-}
-
-fn timestamp(time: wit::Datetime) -> Result<Timestamp, Error> {
-    let nanoseconds =
-        i128::from(time.seconds).saturating_mul(1_000_000_000).saturating_add(i128::from(time.nanoseconds));
-    let within = time.nanoseconds < 1_000_000_000;
-    let parsed = within.then(|| Timestamp::from_nanosecond(nanoseconds).ok()).flatten();
-    parsed.ok_or_else(|| Error::Nonsense(format!("a time {} seconds from 1970", time.seconds)))
-}
-
-fn entry(entry: wit::Entry) -> Result<Entry, Error> {
-    let path = RelativePath::parse(&entry.path)
-        .map_err(|error| Error::Nonsense(format!("the path `{}`: {error}", shown(&entry.path))))?;
-    if let Some(revision) = &entry.revision {
-        bounded("revision", revision)?;
-    }
-    Ok(Entry {
-        path,
-        kind: match entry.kind {
-            wit::Kind::File => Kind::File,
-            wit::Kind::Folder => Kind::Folder,
-        },
-        size: entry.size,
-        modified: entry.modified.map(timestamp).transpose()?,
-        hash: entry.hash.map(digest).transpose()?,
-        revision: entry.revision,
-    })
-}
-
-fn digest(hash: wit_content::Hash) -> Result<Digest, Error> {
-    let algorithm: Algorithm = hash.algorithm.into();
-    Digest::new(algorithm, &hash.value).map_err(|error| Error::Nonsense(error.to_string()))
-}
-
-fn page(folder: &RelativePath, recursive: bool, page: wit::Page) -> Result<Page, Error> {
-    if page.entries.len() > PAGE_ENTRIES_MAX {
-        return Err(Error::Nonsense(format!("a page of {} entries", page.entries.len())));
-    }
-    if let Some(next) = &page.next {
-        bounded("page's successor", next)?;
-    }
-    let entries: Vec<Entry> = page.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
-    let belongs = |entry: &Entry| {
-        let depth = entry.path.strip(folder).map_or(0, |rest| rest.names().count());
-        depth == 1 || (recursive && depth > 1)
-    };
-    match entries.iter().find(|entry| !belongs(entry)) {
-        Some(stray) => Err(Error::Nonsense(format!(
-            "a listing of `{folder}` with `{}` in it",
-            shown(stray.path.as_str())
-        ))),
-        None => Ok(Page { entries, next: page.next }),
-    }
-}
-
-fn relocation(to: &RelativePath, relocation: wit::Relocation) -> Result<Relocation, Error> {
-    match relocation {
-        wit::Relocation::Running(job) => {
-            bounded("job", &job)?;
-            Ok(Relocation::Running(job))
-        }
-        wit::Relocation::Done(done) => match entry(done)? {
-            there if there.path == *to => Ok(Relocation::Done(there)),
-            stray => {
-                Err(Error::Nonsense(format!("`{}` where `{to}` was asked for", shown(stray.path.as_str()))))
-            }
-        },
-    }
-}
-
-fn progress(progress: wit::Progress) -> Result<Progress, Error> {
-    Ok(match progress {
-        wit::Progress::More(offset) => Progress::More(offset),
-        wit::Progress::Staged => Progress::Staged,
-        wit::Progress::Done(done) => Progress::Done(entry(done)?),
-    })
-}
-
-impl From<wit::Error> for Refusal {
-    fn from(error: wit::Error) -> Self {
-        match error {
-            wit::Error::NotFound => Self::NotFound,
-            wit::Error::Exists => Self::Exists,
-            wit::Error::WrongKind => Self::WrongKind,
-            wit::Error::Denied => Self::Denied,
-            wit::Error::SignInAgain => Self::SignInAgain,
-            wit::Error::Conflict => Self::Conflict,
-            wit::Error::Quota => Self::Quota,
-            wit::Error::Throttled(seconds) => Self::Throttled(seconds.map(Duration::from_secs)),
-            wit::Error::BadName(rule) => Self::BadName(shown(&rule)),
-            wit::Error::TooLarge => Self::TooLarge,
-            wit::Error::Corrupt => Self::Corrupt,
-            wit::Error::SessionGone => Self::SessionGone,
-            wit::Error::Unsupported => Self::Unsupported,
-            wit::Error::Unavailable => Self::Unavailable,
-            wit::Error::Lost => Self::Lost,
-            wit::Error::SourceChanged => Self::SourceChanged,
-            wit::Error::Other(text) => Self::Other(shown(&text)),
-        }
-    }
-}
-
-/// A guest's text as a harmless line.
-fn shown(text: &str) -> String {
-    crate::shown::shown(text, ERROR_TEXT_BYTES_MAX)
 }

@@ -69,10 +69,8 @@ impl Commits {
         waiting.len() >= self.batch_max
     }
 
-    /// Commit what waits, at most one batch, when it is our turn.
-    ///
-    /// # Errors
-    /// Never as a whole: what goes wrong goes wrong for some of the files.
+    /// Commit what waits, at most one batch, when it is our turn. What goes wrong goes wrong for some of
+    /// the files, so each has its own end.
     pub(super) async fn commit(&self, attached: &Attached) -> Committed {
         let _turn = self.turn.lock().await;
         let mut left = self.take();

@@ -2,7 +2,8 @@
 //!
 //! The bytes go into a file beside the target, hashed on the way; a connection that ends early is
 //! taken up where it ended, for the same revision, and so is a large file that an earlier process
-//! left. Only what has the right length and hash gets the target's name. Writing has a thread of its own, so that network and disk work at the same time.
+//! left. Only what has the right length and hash gets the target's name. Writing has a thread of its own,
+//! so that network and disk work at the same time.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -58,13 +59,13 @@ pub(super) async fn receive(
     observer: &dyn Observer,
 ) -> Result<Evidence, Error> {
     let download = Download { attached, expected, target, into, observer };
-    match download.run(Start::WhereItStands).await? {
-        Came::Right(evidence) => Ok(evidence),
+    let mut came = download.run(Start::WhereItStands).await?;
+    if matches!(came, Came::Wrong { resumed_at: 1.., .. }) {
         // After a power cut a file can have its length and not its bytes.
-        Came::Wrong { resumed_at, .. } if resumed_at > 0 => match download.run(Start::Anew).await? {
-            Came::Right(evidence) => Ok(evidence),
-            Came::Wrong { mismatch, .. } => Err(download.corrupt(mismatch)),
-        },
+        came = download.run(Start::Anew).await?;
+    }
+    match came {
+        Came::Right(evidence) => Ok(evidence),
         Came::Wrong { mismatch, .. } => Err(download.corrupt(mismatch)),
     }
 }
@@ -120,7 +121,7 @@ impl Download<'_> {
             return Err(error);
         }
         let verified = self.expected.verify(&digests);
-        if let Ok(_evidence) = &verified {
+        if verified.is_ok() {
             let modified = self.expected.modified;
             tokio::task::spawn_blocking(move || partial.keep(modified)).await.map_err(stopped)??;
         }
