@@ -23,10 +23,20 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |given| root().join(given))
 }
 
+/// The variables that describe the package that cargo runs.
+const OWN: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// The cargo that runs this.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // What cargo tells this program about itself; build scripts that watch it (ring's) would run again, and all that
+    // stands on them be built again, whenever a build by hand and one from here take turns.
+    for (name, _) in std::env::vars_os() {
+        if OWN.iter().any(|own| name.to_string_lossy().starts_with(own)) {
+            command.env_remove(name);
+        }
+    }
     // Linking is what takes the memory; two links at a time fit into a small machine.
     command.env("CARGO_TERM_PROGRESS_WHEN", "never");
     command
