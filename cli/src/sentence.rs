@@ -146,6 +146,10 @@ fn bounds(manifest: &Manifest, permission: Permission<'_>, warn: &dyn Fn(&str) -
             }
         }
     };
+    let reach = match &route.only_with {
+        Some(option) => format!("{reach}, only with the option {option}"),
+        None => reach,
+    };
     match route.credential {
         Credential::Account => reach,
         Credential::None => format!("{reach}, without the account's token"),
@@ -167,6 +171,8 @@ pub(crate) struct RouteJson<'a> {
     confined: bool,
     arguments: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    only_with: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     granted: Option<bool>,
 }
 
@@ -185,6 +191,7 @@ impl<'a> RouteJson<'a> {
                 credential: Credential::None,
                 confined: true,
                 arguments: Vec::new(),
+                only_with: None,
                 granted,
             },
         }
@@ -208,6 +215,7 @@ impl<'a> RouteJson<'a> {
                 Reach::Unconfined { .. } => false,
             },
             arguments: arguments(route),
+            only_with: route.only_with.as_deref(),
             granted,
         }
     }

@@ -91,9 +91,11 @@ impl Error {
             Refusal::Denied => ErrorKind::Denied,
             Refusal::SignInAgain => ErrorKind::SignIn,
             Refusal::Quota => ErrorKind::Quota,
-            Refusal::Throttled(_) | Refusal::Unavailable | Refusal::Lost | Refusal::SessionGone => {
-                ErrorKind::Unavailable
-            }
+            Refusal::Throttled(_)
+            | Refusal::Unavailable
+            | Refusal::Lost
+            | Refusal::SessionGone
+            | Refusal::CursorGone => ErrorKind::Unavailable,
             Refusal::BadName(_) | Refusal::TooLarge => ErrorKind::BadName,
             Refusal::Corrupt => ErrorKind::Corrupt,
             Refusal::Unsupported => ErrorKind::Unsupported,

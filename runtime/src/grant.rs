@@ -148,6 +148,8 @@ pub enum Denial {
     UnknownRoute(String),
     #[error("the route `{0}` is not granted")]
     NotGranted(String),
+    #[error("the route `{route}` is only for destinations with the option `{option}`")]
+    OptionOff { route: String, option: String },
     #[error("the route `{0}` writes, and the destination is read-only")]
     ReadOnly(String),
     #[error("the route `{route}` {problem}")]
@@ -187,6 +189,7 @@ impl Denial {
         match self {
             Self::UnknownRoute(_) => "unknown-route",
             Self::NotGranted(_) => "not-granted",
+            Self::OptionOff { .. } => "option",
             Self::ReadOnly(_) => "read-only",
             Self::Blank { .. } => "blank",
             Self::Item { .. } | Self::ItemCharacter { .. } => "item",
@@ -221,6 +224,8 @@ pub struct Grant {
     granted: BTreeSet<String>,
     directory: Directory,
     bound: BTreeMap<String, String>,
+    /// The options that are on.
+    flags: BTreeSet<String>,
     read_only: bool,
 }
 
@@ -236,12 +241,18 @@ impl Grant {
         read_only: bool,
     ) -> Self {
         let bound = manifest.bind.iter().map(|(name, binding)| {
-            let value = options.get(&binding.option);
+            // A flag that is off is an option that is not set.
+            let value =
+                options.get(&binding.option).filter(|value| **value != serde_json::Value::Bool(false));
             let value = value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             (name.clone(), binding.fill(value.as_deref()))
         });
         let bound = bound.collect();
-        Self { granted: granted.into_iter().collect(), directory, bound, read_only, manifest }
+        let is_on = |(name, value): (&String, &serde_json::Value)| {
+            (*value == serde_json::Value::Bool(true)).then(|| name.clone())
+        };
+        let flags = options.iter().filter_map(is_on).collect();
+        Self { granted: granted.into_iter().collect(), directory, bound, flags, read_only, manifest }
     }
 
     /// The backup directory.
@@ -295,7 +306,13 @@ impl Grant {
     }
 
     fn check_granted(&self, route: &Route) -> Result<(), Denial> {
-        self.check_permission(&route.name, route.access)
+        self.check_permission(&route.name, route.access)?;
+        match &route.only_with {
+            Some(option) if !self.flags.contains(option) => {
+                Err(Denial::OptionOff { route: route.name.clone(), option: option.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn check_permission(&self, name: &str, access: Access) -> Result<(), Denial> {

@@ -24,7 +24,7 @@ pub use route::{
     Access, Address, Confine, Credential, HostPattern, JsonPlace, JsonRule, KeyPattern, Method, Mint,
     MintSource, PayloadKind, Piece, Replay, Route, Template,
 };
-pub use upload::Upload;
+pub use upload::{Rewrites, Upload};
 
 /// The contract that this host speaks.
 pub const WORLD: &str = "wharf:connector@0.1.0";
@@ -168,6 +168,7 @@ impl Manifest {
             folder.check()?;
         }
         let routes = parse_routes(raw.routes, &raw.bind, raw.folder.is_some())?;
+        check_conditions(&routes, &raw.options)?;
         check_mints(&routes)?;
         if let Some(oauth) = &raw.oauth {
             oauth.check()?;
@@ -299,6 +300,19 @@ fn parse_routes(
         routes.push(route);
     }
     Ok(routes)
+}
+
+/// The options that routes depend on are there, and can be set or not.
+fn check_conditions(routes: &[Route], options: &Options) -> Result<(), Error> {
+    for route in routes {
+        let Some(name) = &route.only_with else { continue };
+        let kind = options.properties.get(name).map(|option| option.kind);
+        if kind != Some(OptionKind::Boolean) {
+            let field = format!("routes/{}/only_with", route.name);
+            return Err(problem(field, format!("names `{name}`, which is not a boolean of `options`")));
+        }
+    }
+    Ok(())
 }
 
 /// Whatever is minted has a route that takes it, and the other way round: a mistyped name would

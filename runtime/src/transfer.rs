@@ -2,8 +2,8 @@
 //!
 //! [`upload`] and [`download`] copy a file or a tree; what is unchanged is skipped. The parts of a
 //! transfer each have a file: what is on this machine (`local`), which names cannot go together
-//! (`collide`), what to do about a file (`compare`), one file up (`store`, `send`, `resume`, and `commit`
-//! for many at once), one file down (`receive`), and the queue that both trees are walked with (`work`).
+//! (`collide`), what to do about a file (`compare`), one file up (`store`, `send`, `scatter` for
+//! parts side by side, `resume`, and `commit` for many at once), one file down (`receive`), and the queue that both trees are walked with (`work`).
 //! Every byte that moves is hashed by the host and verified (`verify`).
 
 mod collide;
@@ -16,6 +16,7 @@ mod pages;
 mod receive;
 mod relocate;
 mod resume;
+mod scatter;
 mod send;
 mod store;
 mod up;
@@ -178,6 +179,22 @@ pub enum Error {
         /// What became of it.
         remains: Remains,
     },
+    /// The service changes such files after an upload, and has changed this one.
+    #[error(
+        "`{place}` is not stored as it was sent, since the service rewrites `{ending}` files: {mismatch}"
+    )]
+    Rewritten {
+        /// Where, as `NAME:path`.
+        place: String,
+        /// The end of its name.
+        ending: String,
+        /// What differs.
+        mismatch: Mismatch,
+        /// What became of it.
+        remains: Remains,
+        /// What the connector's vendor advises.
+        remedy: String,
+    },
     /// A download ended before its time, again and again.
     #[error("`{place}` cannot be read to its end: {reason}")]
     Incomplete {
@@ -270,6 +287,7 @@ impl Error {
         match self {
             Self::Operation(error) => error.kind(),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Rewritten { .. } => ErrorKind::Unsupported,
             Self::Unsent { .. } => ErrorKind::Connector,
             Self::Incomplete { .. } | Self::Stuck { .. } => ErrorKind::Unavailable,
             Self::WrongKind { .. } => ErrorKind::WrongKind,
@@ -295,6 +313,12 @@ impl Hint for Error {
             Self::Corrupt { remains: Remains::Present, place, .. } => Some(format!(
                 "do not use what is there: remove it with `wharf rm {place}`, then run the same command again"
             )),
+            Self::Rewritten { remains: Remains::Removed, remedy, .. } => {
+                Some(format!("the rewritten copy was removed; {remedy}"))
+            }
+            Self::Rewritten { remains: Remains::Present, remedy, place, .. } => {
+                Some(format!("the rewritten copy is still at `{place}`; {remedy}"))
+            }
             Self::Unsent { .. } => Some("report this to the connector's vendor".to_owned()),
             Self::Incomplete { .. } | Self::Stuck { .. } => {
                 Some("run the same command again later".to_owned())

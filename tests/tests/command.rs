@@ -62,6 +62,9 @@ fn a_journey_from_install_to_removal() {
                      POST https://graph.microsoft.com/…  inside the backup directory
       delete         move a file or folder to the recycle bin
                      DELETE https://graph.microsoft.com/…  inside the backup directory
+      erase          delete a file or folder without the recycle bin
+                     POST https://graph.microsoft.com/…
+                     inside the backup directory, only with the option permanent_delete
     installed `dev.wharf.onedrive@0.1.0`; it is unsigned
     --- exit 0
     ");
@@ -116,6 +119,9 @@ fn a_journey_from_install_to_removal() {
                      POST https://graph.microsoft.com/…  inside the backup directory
       delete         move a file or folder to the recycle bin
                      DELETE https://graph.microsoft.com/…  inside the backup directory
+      erase          delete a file or folder without the recycle bin
+                     POST https://graph.microsoft.com/…
+                     inside the backup directory, only with the option permanent_delete
     created destination `archive`; try `wharf ls archive:`
     --- exit 0
     ");

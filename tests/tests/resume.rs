@@ -187,7 +187,7 @@ fn killed_downloads_from_dropbox() {
 /// Copy up until `parts` parts have arrived, and kill it then.
 fn kill_after_parts(shell: &Shell, service: Service, from: &str, parts: usize) {
     let mut child = shell.command(&["copy", from, "archive:"]).stderr(Stdio::null()).spawn().unwrap();
-    // The first part goes with the opening request where that takes bytes.
+    // The opening request counts as one where it takes bytes.
     let kinds = [service.part(), service.staged()];
     let acknowledged = |shell: &Shell| {
         let log = shell.cloud.log();
@@ -207,14 +207,21 @@ fn an_upload_goes_on_where_it_stood() {
         let shell = Shell::with_archive(service);
         slow_parts(&shell, service);
         let part = part_bytes(service);
-        let bytes = noise(3, usize::try_from(part * 4).unwrap() + 5);
+        // One part is in flight where they go in order, four where they need not; one more may have
+        // arrived without being noted.
+        let (parts, arrive, again_max) = match service {
+            Service::OneDrive => (4, 3, 2),
+            Service::Dropbox => (9, 8, 5),
+        };
+        let bytes = noise(3, usize::try_from(part * parts).unwrap() + 5);
         let file = shell.file("large.bin", &bytes);
-        kill_after_parts(&shell, service, &file, 3);
+        kill_after_parts(&shell, service, &file, arrive);
         shell.cloud.clear_log();
         shell.run(&["copy", &file, "archive:"]).done();
         assert!(stored(&shell, service, "large.bin").unwrap() == bytes, "{service:?}: wrong bytes");
         let again = arrived(&shell, service);
-        assert!(again <= part * 2 + 5, "{service:?}: {again} bytes, two parts of {part} at most");
+        let most = part * again_max + 5;
+        assert!(again <= most, "{service:?}: {again} bytes, {again_max} parts of {part} at most");
     }
 }
 

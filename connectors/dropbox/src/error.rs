@@ -107,7 +107,8 @@ fn meaning(tags: &[&str]) -> Option<Error> {
         ["unsupported_content_type" | "unsupported_file" | "encryption_not_supported", ..] => {
             Error::Unsupported
         }
-        ["internal_error" | "reset", ..] => Error::Unavailable,
+        ["internal_error", ..] => Error::Unavailable,
+        ["reset", ..] => Error::CursorGone,
         ["incorrect_offset" | "closed" | "not_closed", ..] => Error::SessionGone,
         _ => return None,
     })
@@ -164,7 +165,7 @@ mod tests {
         check(&["payload_too_large"], &Error::TooLarge);
         check(&["content_hash_mismatch"], &Error::Corrupt);
         check(&["unsupported_file"], &Error::Unsupported);
-        check(&["reset"], &Error::Unavailable);
+        check(&["reset"], &Error::CursorGone);
         check(&["internal_error"], &Error::Unavailable);
         check(&["lookup_failed", "not_closed"], &Error::SessionGone);
         check(&["lookup_failed", "too_large"], &Error::TooLarge);

@@ -9,6 +9,7 @@ use wharf_connector::{Broker, Entry, Error, Failure, Request, Staged, outcome};
 
 use crate::error::{self, Tags};
 use crate::metadata::Metadata;
+use crate::session::Session;
 use crate::stat::stat;
 use crate::{LIST_BYTES_MAX, commit};
 
@@ -27,7 +28,8 @@ pub(crate) fn finish<B: Broker>(
         .iter()
         .zip(&commits)
         .filter_map(|(upload, commit)| {
-            let cursor = json!({"session_id": upload.session, "offset": upload.info.size});
+            let id = Session::parse(&upload.session).id;
+            let cursor = json!({"session_id": id, "offset": upload.info.size});
             Some(json!({"cursor": cursor, "commit": commit.as_ref().ok()?}))
         })
         .collect();

@@ -21,8 +21,7 @@ struct Answer {
 /// One page; `next` is the cursor of the page before.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when the cursor is no longer good: the listing starts over. Else why it
-/// cannot be told.
+/// [`Error::CursorGone`] when the cursor is no longer good. Else why it cannot be told.
 pub(crate) fn list<B: Broker>(
     broker: &mut B,
     folder: &str,
@@ -155,6 +154,6 @@ mod tests {
         let of_path = |tag: &str| refused(json!({".tag": "path", "path": {".tag": tag}}));
         check(first(false, of_path("not_found")), false, None, Err(Error::NotFound));
         check(first(false, of_path("not_folder")), false, None, Err(Error::WrongKind));
-        check(next(refused(json!({".tag": "reset"}))), false, Some("c0"), Err(Error::Unavailable));
+        check(next(refused(json!({".tag": "reset"}))), false, Some("c0"), Err(Error::CursorGone));
     }
 }

@@ -52,10 +52,9 @@ pub(crate) fn put<B: Broker>(
 
 /// The hash that the service is to check before it commits.
 ///
-/// It costs one more pass over the source. For a whole file that is worth it: bytes that were damaged
-/// on the way then replace nothing. A part commits nothing, and the host compares the whole
-/// with its own hash at the end, so parts go without.
-fn hash_ahead<B: Broker>(broker: &B, source: &B::Content) -> Option<String> {
+/// It costs one more pass over the source, and is worth it: bytes that were damaged on the way replace
+/// nothing, and of a part it is known at once rather than when the whole is compared at the end.
+pub(crate) fn hash_ahead<B: Broker>(broker: &B, source: &B::Content) -> Option<String> {
     broker.hash(source, Algorithm::BlockSha256).map(|value| hash::to_hex(&value))
 }
 

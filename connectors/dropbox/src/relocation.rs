@@ -52,7 +52,7 @@ fn relocate<B: Broker>(
     if is_root(broker, from) || from.is_empty() || to.is_empty() {
         return Err(Error::Unsupported);
     }
-    let body = json!({"from_path": from, "to_path": to, "autorename": false});
+    let body = json!({"from_path": name::stored(from), "to_path": name::stored(to), "autorename": false});
     let reply = match broker.exchange(&Request::route(route).json(&body), ITEM_BYTES_MAX) {
         Ok(reply) => reply,
         Err(Failure::Lost) => return after_doubt(broker).map(Relocation::Done),

@@ -33,6 +33,7 @@ impl Error {
             | Self::TooLarge
             | Self::Corrupt
             | Self::SessionGone
+            | Self::CursorGone
             | Self::Unsupported
             | Self::SourceChanged
             | Self::Other(_) => false,

@@ -123,6 +123,13 @@ impl Script {
         self
     }
 
+    /// With these options, as JSON.
+    #[must_use]
+    pub fn options(mut self, options: &str) -> Self {
+        options.clone_into(&mut self.settings.options);
+        self
+    }
+
     /// Next, expect a request for `route`, and answer it. `expected` names what is to be compared of
     /// it: `item`, `handle`, `query`, `headers`, `json`, and `payload` as in `"5 bytes from 0"`. A key
     /// that is null must be absent; of `query`, only the keys that are named are compared.

@@ -29,7 +29,8 @@ pub(crate) fn get<B: Broker>(
 ) -> Result<Download<B::Body>, Error> {
     name::check_readable(path)?;
     // Without `$select`: with it, some accounts leave the address out.
-    let reply = broker.ask(&Request::route("stat").item(name::stored(path)), ITEM_BYTES_MAX)?;
+    let reply =
+        broker.ask(&Request::route("stat").item(name::stored(broker.settings(), path)), ITEM_BYTES_MAX)?;
     if !reply.is_success() {
         return Err(error::read(&reply));
     }
@@ -76,7 +77,8 @@ fn fetch_content<B: Broker>(
     range: Range,
     range_header: Option<String>,
 ) -> Result<Download<B::Body>, Error> {
-    let (reply, body) = broker.fetch(&Request::route("content").item(name::stored(path)))?;
+    let (reply, body) =
+        broker.fetch(&Request::route("content").item(name::stored(broker.settings(), path)))?;
     match reply.status {
         200 => Ok(Download { body, offset: 0, entry: None }),
         300..=399 => {

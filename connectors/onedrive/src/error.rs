@@ -32,7 +32,7 @@ pub(crate) fn read(reply: &Reply) -> Error {
         // Locked by somebody who edits it, or too much traffic where the host does not see it.
         423 | 429 | 509 => Error::Throttled(None),
         507 => Error::Quota,
-        // A listing or an address of this service's that is no longer good: the host begins again.
+        // An address of this service's that is no longer good: the host begins again.
         410 | 500..=599 => Error::Unavailable,
         status => Error::Other(describe(status, &codes, &body)),
     }

@@ -26,7 +26,7 @@ enum Made {
 /// # Errors
 /// [`Error::WrongKind`] when a file is in the way, or why it could not be made.
 pub(crate) fn make<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error> {
-    name::check(&broker.settings().directory, path)?;
+    name::check(broker.settings(), path)?;
     if path.is_empty() {
         return match stat(broker, path) {
             Err(Error::NotFound) => make_by_file(broker, path),
@@ -58,8 +58,13 @@ pub(crate) fn make<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error
 /// None when the folder that it should be in is missing.
 fn make_one<B: Broker>(broker: &mut B, path: &str) -> Result<Option<Made>, Error> {
     let parent = path::parent(path).unwrap_or_default();
-    let arguments = json!({"name": name::stored(path::name(path)), "folder": {}, "@microsoft.graph.conflictBehavior": "fail"});
-    let request = Request::route("make-folder").item(name::stored(parent)).json(&arguments);
+    let arguments = json!({
+        "name": name::stored(broker.settings(), path::name(path)),
+        "folder": {},
+        "@microsoft.graph.conflictBehavior": "fail",
+    });
+    let request =
+        Request::route("make-folder").item(name::stored(broker.settings(), parent)).json(&arguments);
     let reply = match broker.exchange(&request, ITEM_BYTES_MAX) {
         Ok(reply) => reply,
         Err(Failure::Lost) => return after_lost(broker, path),
@@ -96,7 +101,7 @@ fn after_refusal<B: Broker>(broker: &mut B, parent: &str, path: &str, reply: &Re
 /// every folder on its way. So an empty file is uploaded into the folder and removed again, which
 /// happens at most once in the life of a destination.
 fn make_by_file<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error> {
-    let placeholder = name::stored(&path::join(path, PLACEHOLDER));
+    let placeholder = name::stored(broker.settings(), &path::join(path, PLACEHOLDER));
     let upload = Request::route("put")
         .item(&placeholder)
         .header("content-type", "application/octet-stream")

@@ -1,7 +1,6 @@
 //! What is in a folder, page by page.
 
 use serde::Deserialize;
-use wharf_connector::name::ONEDRIVE;
 use wharf_connector::{Broker, Error, Kind, Level, Page, Request, path};
 
 use crate::item::{Item, SELECT};
@@ -30,11 +29,14 @@ pub(crate) fn list<B: Broker>(broker: &mut B, folder: &str, next: Option<&str>) 
     let request = match next {
         Some(handle) => Request::route("next-page").handle(handle),
         None => Request::route("children")
-            .item(name::stored(folder))
+            .item(name::stored(broker.settings(), folder))
             .query("$top", PAGE_ENTRIES)
             .query("$select", SELECT),
     };
     let reply = broker.ask(&request, PAGE_BYTES_MAX)?;
+    if next.is_some() && matches!(reply.status, 404 | 410) {
+        return Err(Error::CursorGone);
+    }
     if !reply.is_success() {
         return Err(error::read(&reply));
     }
@@ -53,7 +55,7 @@ pub(crate) fn list<B: Broker>(broker: &mut B, folder: &str, next: Option<&str>) 
 fn entries<B: Broker>(broker: &mut B, folder: &str, items: Vec<Item>) -> Vec<wharf_connector::Entry> {
     let mut entries = Vec::with_capacity(items.len());
     for item in items {
-        let Some(name) = ONEDRIVE.decode_name(&item.name) else {
+        let Some(name) = name::told(broker.settings(), &item.name) else {
             let stored = item.name.escape_debug();
             broker
                 .log(Level::Warn, &format!("`{stored}` in `{folder}` cannot be named here and is left out"));
@@ -123,7 +125,7 @@ mod tests {
             Some(&handle),
             Ok((&[], None)),
         );
-        check(script().on("next-page", on, reply(410, &Value::Null)), Some(&handle), Err(Error::Unavailable));
+        check(script().on("next-page", on, reply(410, &Value::Null)), Some(&handle), Err(Error::CursorGone));
     }
 
     #[test]

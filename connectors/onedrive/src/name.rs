@@ -5,7 +5,7 @@
 //! a whole. What only some accounts refuse is left to the service, and explained when it does.
 
 use wharf_connector::name::ONEDRIVE;
-use wharf_connector::{Error, Reply, path};
+use wharf_connector::{Error, Reply, Settings, path};
 
 use crate::error;
 
@@ -16,22 +16,71 @@ const NAME_LENGTH_MAX: usize = 255;
 /// Longest path from the root of the drive, in UTF-16 units.
 const PATH_LENGTH_MAX: usize = 400;
 
+/// What SharePoint rewrites after an upload, by the end of its name; the manifest's `rewrites` are the same.
+const REWRITTEN: [&str; 17] = [
+    ".docx", ".docm", ".dotx", ".xlsx", ".xlsm", ".xltx", ".pptx", ".pptm", ".potx", ".ppsx", ".vsdx",
+    ".html", ".htm", ".aspx", ".jpg", ".jpeg", ".heic",
+];
+/// What makes a name one that SharePoint leaves alone.
+const OPAQUE: &str = ".bin";
+
+/// What of the destination's options concerns names.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Options {
+    opaque_names: bool,
+}
+
+impl Options {
+    fn of(settings: &Settings) -> Self {
+        serde_json::from_str(&settings.options).unwrap_or_default()
+    }
+}
+
 /// A path as the service has it; every request says this one.
-pub(crate) fn stored(path: &str) -> String {
+pub(crate) fn stored(settings: &Settings, path: &str) -> String {
+    let encoded = encoded(path);
+    if !Options::of(settings).opaque_names {
+        return encoded;
+    }
+    let names: Vec<String> = path::names(&encoded).map(opaque).collect();
+    names.join("/")
+}
+
+/// A name as it was before it was stored; none for one that these rules do not make.
+pub(crate) fn told(settings: &Settings, stored: &str) -> Option<String> {
+    if Options::of(settings).opaque_names && is_rewritten(stored) {
+        // Without the end it was stored before the option was set, or by somebody else.
+        return ONEDRIVE.decode_name(stored.strip_suffix(OPAQUE)?);
+    }
+    ONEDRIVE.decode_name(stored)
+}
+
+fn encoded(path: &str) -> String {
     ONEDRIVE.encode(path)
+}
+
+/// One end more, also for names that have one of their own: so each name can be told from its stored one.
+fn opaque(name: &str) -> String {
+    if is_rewritten(name) { format!("{name}{OPAQUE}") } else { name.to_owned() }
+}
+
+fn is_rewritten(name: &str) -> bool {
+    let bare = name.trim_end_matches(OPAQUE).to_ascii_lowercase();
+    REWRITTEN.iter().any(|end| bare.ends_with(end))
 }
 
 /// Can this path be stored?
 ///
 /// # Errors
 /// [`Error::BadName`] with the rule that a name of it breaks.
-pub(crate) fn check(directory: &str, path: &str) -> Result<(), Error> {
+pub(crate) fn check(settings: &Settings, path: &str) -> Result<(), Error> {
     for name in path::names(path) {
         if let Some(rule) = broken_rule(name) {
             return Err(bad(name, rule));
         }
     }
-    if utf16_length(directory) + 1 + utf16_length(&stored(path)) > PATH_LENGTH_MAX {
+    if utf16_length(&settings.directory) + 1 + utf16_length(&stored(settings, path)) > PATH_LENGTH_MAX {
         return Err(Error::BadName(format!("the path is longer than {PATH_LENGTH_MAX} characters")));
     }
     Ok(())
@@ -43,7 +92,7 @@ pub(crate) fn check(directory: &str, path: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::NotFound`].
 pub(crate) fn check_readable(path: &str) -> Result<(), Error> {
-    let readable = path::names(path).all(|name| !has_forbidden(&stored(name)));
+    let readable = path::names(path).all(|name| !has_forbidden(&encoded(name)));
     if readable { Ok(()) } else { Err(Error::NotFound) }
 }
 
@@ -63,7 +112,7 @@ fn bad(name: &str, rule: &str) -> Error {
 }
 
 fn broken_rule(name: &str) -> Option<&'static str> {
-    let stored = stored(name);
+    let stored = encoded(name);
     let lower = stored.to_ascii_lowercase();
     if has_forbidden(&stored) {
         Some("has a control character that nothing stands for")
@@ -95,9 +144,38 @@ fn utf16_length(text: &str) -> usize {
 mod tests {
     use super::*;
 
+    fn settings(options: &str) -> Settings {
+        Settings { directory: "/backups".to_owned(), options: options.to_owned() }
+    }
+
+    #[test]
+    fn opaque_names_come_back() {
+        let opaque = settings(r#"{"opaque_names": true}"#);
+        for (name, expected) in [
+            ("a/report.docx", "a/report.docx.bin"),
+            ("a/report.docx.bin", "a/report.docx.bin.bin"),
+            ("PHOTO.JPG", "PHOTO.JPG.bin"),
+            ("disk.bin", "disk.bin"),
+            ("site.html/a:b", "site.html.bin/a：b"),
+        ] {
+            assert_eq!(stored(&opaque, name), expected);
+            let back: Option<Vec<String>> = path::names(expected).map(|name| told(&opaque, name)).collect();
+            assert_eq!(back.map(|names| names.join("/")).as_deref(), Some(name));
+        }
+        assert_eq!(told(&opaque, "report.docx"), None);
+        assert_eq!(stored(&settings("{}"), "report.docx"), "report.docx");
+        assert_eq!(told(&settings("{}"), "report.docx").as_deref(), Some("report.docx"));
+    }
+
+    #[test]
+    fn the_manifest_names_what_is_rewritten() {
+        let manifest: serde_json::Value = serde_json::from_str(crate::tests::MANIFEST).unwrap();
+        assert_eq!(manifest["upload"]["rewrites"]["endings"], serde_json::json!(REWRITTEN));
+    }
+
     #[track_caller]
     fn check_refused(path: &str, rule: &str) {
-        let Err(Error::BadName(text)) = check("/backups", path) else { panic!("`{path}` was taken") };
+        let Err(Error::BadName(text)) = check(&settings("{}"), path) else { panic!("`{path}` was taken") };
         assert!(text.contains(rule), "{text}");
     }
 
@@ -123,15 +201,15 @@ mod tests {
             "a:b", "a*", "a?", "\"", "<", ">", "|", "a\\b", "a\u{7}", "a\u{7f}", " a", "a ", "x/ a/y", "a.",
             &wide, &near,
         ] {
-            assert_eq!(check("/backups", path), Ok(()), "{path}");
+            assert_eq!(check(&settings("{}"), path), Ok(()), "{path}");
             assert_eq!(check_readable(path), Ok(()), "{path}");
         }
     }
 
     #[test]
     fn a_name_is_as_long_as_it_is_stored() {
-        assert_eq!(check("/backups", &":".repeat(255)), Ok(()));
-        assert_eq!(check("/backups", &"：".repeat(127)), Ok(()));
+        assert_eq!(check(&settings("{}"), &":".repeat(255)), Ok(()));
+        assert_eq!(check(&settings("{}"), &"：".repeat(127)), Ok(()));
         check_refused(&"：".repeat(128), "255");
         check_refused(&["：".repeat(100), "：".repeat(100)].join("/"), "400");
     }

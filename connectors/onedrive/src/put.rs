@@ -57,7 +57,7 @@ pub(crate) fn put_nothing<B: Broker>(broker: &mut B, path: &str, info: &Info) ->
 /// # Errors
 /// [`Error::BadName`], or [`Error::WrongKind`] for the backup directory itself.
 pub(crate) fn check_place<B: Broker>(broker: &B, path: &str) -> Result<(), Error> {
-    name::check(&broker.settings().directory, path)?;
+    name::check(broker.settings(), path)?;
     if path.is_empty() { Err(Error::WrongKind) } else { Ok(()) }
 }
 
@@ -89,7 +89,7 @@ fn put_content<B: Broker>(
     info: &Info,
 ) -> Result<Entry, Error> {
     let mut request = Request::route("put")
-        .item(name::stored(path))
+        .item(name::stored(broker.settings(), path))
         .header("content-type", "application/octet-stream")
         .header_if("if-match", complaint::if_match(&info.mode));
     if info.mode == Mode::Create {
@@ -160,7 +160,7 @@ fn send_all<B: Broker>(
         match session.send(broker, info, &part)? {
             Progress::Done(entry) => return Ok(entry),
             Progress::More(next) => offset = next,
-            Progress::Staged => return Err(Error::Unavailable),
+            Progress::Staged | Progress::AnyOrder => return Err(Error::Unavailable),
         }
     }
     Err(Error::Unavailable)
@@ -169,7 +169,7 @@ fn send_all<B: Broker>(
 fn set_modified<B: Broker>(broker: &mut B, path: &str, modified: &str) -> Result<Entry, Error> {
     let arguments = json!({"fileSystemInfo": {"lastModifiedDateTime": modified}});
     let reply = broker.exchange(
-        &Request::route("set-modified").item(name::stored(path)).json(&arguments),
+        &Request::route("set-modified").item(name::stored(broker.settings(), path)).json(&arguments),
         ITEM_BYTES_MAX,
     )?;
     if reply.is_success() { reply.json::<Item>()?.entry(path.to_owned()) } else { Err(error::read(&reply)) }

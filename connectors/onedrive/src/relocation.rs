@@ -27,12 +27,13 @@ struct Job {
 /// [`Error::Unsupported`] for another folder; else why it has its old name.
 pub(crate) fn rename<B: Broker>(broker: &mut B, from: &str, to: &str) -> Result<Relocation, Error> {
     let source = source(broker, from, to)?;
-    let mut body = json!({"name": path::name(to)});
+    let mut body = json!({"name": name::stored(broker.settings(), path::name(to))});
     if let Some(modified) = source.modified.as_ref().and_then(time::format) {
         // Else the service takes the moment of the renaming.
         body["fileSystemInfo"] = json!({"lastModifiedDateTime": modified});
     }
-    let reply = match broker.exchange(&Request::route("rename").item(from).json(&body), ITEM_BYTES_MAX) {
+    let request = Request::route("rename").item(name::stored(broker.settings(), from)).json(&body);
+    let reply = match broker.exchange(&request, ITEM_BYTES_MAX) {
         Ok(reply) => reply,
         Err(Failure::Lost) => return after_lost(broker, from, to),
         Err(failure) => return Err(failure.into()),
@@ -57,9 +58,9 @@ pub(crate) fn copy<B: Broker>(broker: &mut B, from: &str, to: &str) -> Result<Re
         Err(error) => return Err(error),
     }
     let request = Request::route("copy")
-        .item(from)
+        .item(name::stored(broker.settings(), from))
         .query("@microsoft.graph.conflictBehavior", "fail")
-        .json(&json!({"name": path::name(to)}));
+        .json(&json!({"name": name::stored(broker.settings(), path::name(to))}));
     let reply = broker.exchange(&request, ITEM_BYTES_MAX)?;
     if !reply.is_success() {
         return Err(name::explain(&reply, to));
@@ -97,7 +98,7 @@ pub(crate) fn status<B: Broker>(broker: &mut B, job: &str, to: &str) -> Result<R
 
 /// What is to get another name in its folder.
 fn source<B: Broker>(broker: &mut B, from: &str, to: &str) -> Result<Entry, Error> {
-    name::check(&broker.settings().directory, to)?;
+    name::check(broker.settings(), to)?;
     if from.is_empty() || to.is_empty() || path::parent(from) != path::parent(to) {
         return Err(Error::Unsupported);
     }
@@ -166,6 +167,22 @@ mod tests {
         check(rename(&mut on_rename(refused), "a/f", "a/g"), Err(Error::Exists));
         let mut gone = on_stat(Script::new(MANIFEST), "a/f", missing());
         check(rename(&mut gone, "a/f", "a/g"), Err(Error::NotFound));
+    }
+
+    #[test]
+    fn names_are_those_that_are_stored() {
+        let body = json!({"name": "g：h", "fileSystemInfo": {"lastModifiedDateTime": TIME}});
+        let found = || on_stat(Script::new(MANIFEST), "a/f：g", file("f：g"));
+        let mut renamed = found().on("rename", json!({"item": "a/f：g", "json": body}), file("g：h"));
+        let done = rename(&mut renamed, "a/f:g", "a/g:h");
+        assert!(matches!(done, Ok(Relocation::Done(entry)) if entry.path == "a/g:h"));
+        let begun = reply(202, &Value::Null).header("location", MONITOR);
+        let mut copied = on_stat(found(), "a/g：h", missing()).on(
+            "copy",
+            json!({"item": "a/f：g", "json": {"name": "g：h"}}),
+            begun,
+        );
+        check(copy(&mut copied, "a/f:g", "a/g:h"), Ok(Some(HANDLE)));
     }
 
     #[test]

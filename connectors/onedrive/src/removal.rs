@@ -1,9 +1,22 @@
 //! Removing files and folders, one request each; Graph has no other way that costs it less.
 
-use wharf_connector::{Broker, Error, Failure, Removal, Request, path};
+use wharf_connector::{Broker, Error, Failure, Removal, Request, Settings, path};
 
 use crate::stat::stat;
 use crate::{ITEM_BYTES_MAX, complaint, error, name};
+
+/// What of the destination's options concerns removals.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Options {
+    permanent_delete: bool,
+}
+
+impl Options {
+    fn of(settings: &Settings) -> Self {
+        serde_json::from_str(&settings.options).unwrap_or_default()
+    }
+}
 
 /// One result for each, in order. After trouble that every request would meet, the rest is not asked.
 pub(crate) fn remove<B: Broker>(broker: &mut B, items: &[Removal]) -> Vec<Result<(), Error>> {
@@ -29,8 +42,11 @@ fn remove_one<B: Broker>(broker: &mut B, item: &Removal) -> Result<(), Error> {
         // The root of a drive cannot be removed.
         return Err(Error::Denied);
     }
+    if Options::of(broker.settings()).permanent_delete {
+        return remove_for_good(broker, item);
+    }
     let request = Request::route("delete")
-        .item(name::stored(&item.path))
+        .item(name::stored(broker.settings(), &item.path))
         .header_if("if-match", item.revision.as_deref().map(complaint::quoted));
     let reply = match broker.exchange(&request, ITEM_BYTES_MAX) {
         Ok(reply) => reply,
@@ -40,6 +56,34 @@ fn remove_one<B: Broker>(broker: &mut B, item: &Removal) -> Result<(), Error> {
     match reply.status {
         200..=299 => Ok(()),
         404 if reply.maybe_applied => Ok(()),
+        _ => Err(error::read(&reply)),
+    }
+}
+
+/// Without the recycle bin. Graph does not say that it heeds a condition here, so the revision is looked
+/// at first, and said all the same.
+fn remove_for_good<B: Broker>(broker: &mut B, item: &Removal) -> Result<(), Error> {
+    let path = &item.path;
+    if let Some(revision) = &item.revision
+        && stat(broker, path)?.revision.as_ref().is_some_and(|stored| stored != revision)
+    {
+        return Err(Error::Conflict);
+    }
+    let request = Request::route("erase")
+        .item(name::stored(broker.settings(), path))
+        .header_if("if-match", item.revision.as_deref().map(complaint::quoted));
+    let reply = match broker.exchange(&request, ITEM_BYTES_MAX) {
+        Ok(reply) => reply,
+        Err(Failure::Lost) => return after_lost(broker, path),
+        Err(failure) => return Err(failure.into()),
+    };
+    match reply.status {
+        200..=299 => Ok(()),
+        404 if reply.maybe_applied => Ok(()),
+        // It is not in the interface of personal accounts; the recycle bin instead would be a surprise.
+        400 | 405 | 501 => Err(Error::Other(
+            "this account has no permanent deletion: unset the option `permanent_delete`".to_owned(),
+        )),
         _ => Err(error::read(&reply)),
     }
 }
@@ -98,6 +142,21 @@ mod tests {
             check(on(gone()), &[item("a", Some(revision))], &[Ok(())]);
         }
         check(on(reply(412, &Value::Null)), &[item("a", Some("c1"))], &[Err(Error::Conflict)]);
+    }
+
+    #[test]
+    fn for_good_is_another_request() {
+        let script = || Script::new(MANIFEST).options(r#"{"permanent_delete": true}"#);
+        let on = |answer| script().on("erase", json!({"item": "a"}), answer);
+        check(on(gone()), &[item("a", None)], &[Ok(())]);
+        check(on(reply(404, &Value::Null)), &[item("a", None)], &[Err(Error::NotFound)]);
+        check(on(reply(404, &Value::Null).maybe_applied()), &[item("a", None)], &[Ok(())]);
+        let refused = remove(&mut on(reply(400, &Value::Null)), &[item("a", None)]);
+        assert!(matches!(&refused[..], [Err(Error::Other(text))] if text.contains("permanent_delete")));
+        let stat = |tag: &str| script().on("stat", json!({}), reply(200, &json!({"file": {}, "cTag": tag})));
+        let bound = json!({"headers": {"if-match": "\"c1\""}});
+        check(stat("c1").on("erase", bound, gone()), &[item("a", Some("c1"))], &[Ok(())]);
+        check(stat("c2"), &[item("a", Some("c1"))], &[Err(Error::Conflict)]);
     }
 
     #[test]

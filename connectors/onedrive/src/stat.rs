@@ -11,7 +11,7 @@ use crate::{ITEM_BYTES_MAX, error, name};
 /// [`Error::NotFound`], or why it cannot be told.
 pub(crate) fn stat<B: Broker>(broker: &mut B, path: &str) -> Result<Entry, Error> {
     name::check_readable(path)?;
-    let request = Request::route("stat").item(name::stored(path)).query("$select", SELECT);
+    let request = Request::route("stat").item(name::stored(broker.settings(), path)).query("$select", SELECT);
     let reply = broker.ask(&request, ITEM_BYTES_MAX)?;
     if reply.is_success() { reply.json::<Item>()?.entry(path.to_owned()) } else { Err(error::read(&reply)) }
 }

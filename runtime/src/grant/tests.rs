@@ -23,10 +23,13 @@ fn manifest() -> Arc<Manifest> {
               "access": "write", "credential": "account", "replay": "once" },
             { "name": "read", "does": "download", "method": "POST", "url": "https://content.example.com/2/read",
               "json": { "in": "header:Api-Arg", "keys": ["path", "parent"], "confine": { "path": "{item}", "parent": "/drive/root:{item}" } },
-              "access": "read", "credential": "account", "replay": "safe" }
+              "access": "read", "credential": "account", "replay": "safe" },
+            { "name": "erase", "does": "delete for good", "method": "DELETE", "url": "https://api.example.com/2/files{item}",
+              "only_with": "for_good", "access": "write", "credential": "account", "replay": "safe" }
         ],
         "oauth": { "token": "https://login.example.com/token", "scopes": { "read": ["r"], "write": ["w"] } },
-        "options": { "type": "object", "properties": { "drive_id": { "type": "string", "description": "which drive" } } },
+        "options": { "type": "object", "properties": { "drive_id": { "type": "string", "description": "which drive" },
+            "for_good": { "type": "boolean", "description": "without the recycle bin" } } },
         "upload": { "single_max": 1, "part_size": 20, "part_quantum": 10, "part_max": 40 }
     });
     Arc::new(Manifest::parse(text.to_string().as_bytes()).unwrap())
@@ -276,4 +279,25 @@ fn a_folder_is_granted_by_access() {
     check(&local(&["read", "write"], &["folder-read"], false), Access::Write, "a", Err("not-granted"));
     // What a manifest does not ask for cannot be granted, whatever an operator writes.
     check(&local(&["read"], both, false), Access::Write, "a", Err("unknown-route"));
+}
+
+#[test]
+fn some_routes_are_for_those_who_want_them_by_name() {
+    let ask = Ask { route: "erase".to_owned(), item: Some("a".to_owned()), ..Ask::default() };
+    for options in [json!({}), json!({"for_good": false})] {
+        let denied = grant_of("/b", options, false).allow(&ask, None).unwrap_err();
+        assert_eq!(denied, Denial::OptionOff { route: "erase".to_owned(), option: "for_good".to_owned() });
+        assert_eq!(denied.rule(), "option");
+    }
+    assert!(grant_of("/b", json!({"for_good": true}), false).allow(&ask, None).is_ok());
+}
+
+#[test]
+fn a_flag_that_is_off_fills_no_blank() {
+    let manifest = |options: Value| {
+        let grant = grant_of("/b", options, false);
+        grant.allow(&item("a"), None).unwrap().url().path().to_owned()
+    };
+    assert_eq!(manifest(json!({"drive_id": "x"})), "/v1/drives/x/root:/b/a:/children");
+    assert_eq!(manifest(json!({"drive_id": false})), "/v1/me/drive/root:/b/a:/children");
 }

@@ -43,6 +43,8 @@ pub struct Route {
     pub mints: Vec<Mint>,
     /// Reply headers that are passed on beyond the usual.
     pub accept_headers: Vec<String>,
+    /// The option without which it is refused, granted or not: for what an operator must want by name.
+    pub only_with: Option<String>,
 }
 
 /// An HTTP method that a route may use.

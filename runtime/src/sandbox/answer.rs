@@ -127,6 +127,7 @@ pub(super) fn relocation(to: &RelativePath, relocation: wit::Relocation) -> Resu
 pub(super) fn progress(progress: wit::Progress) -> Result<Progress, Error> {
     Ok(match progress {
         wit::Progress::More(offset) => Progress::More(offset),
+        wit::Progress::AnyOrder => Progress::AnyOrder,
         wit::Progress::Staged => Progress::Staged,
         wit::Progress::Done(done) => Progress::Done(entry(done)?),
     })
@@ -147,6 +148,7 @@ impl From<wit::Error> for Refusal {
             wit::Error::TooLarge => Self::TooLarge,
             wit::Error::Corrupt => Self::Corrupt,
             wit::Error::SessionGone => Self::SessionGone,
+            wit::Error::CursorGone => Self::CursorGone,
             wit::Error::Unsupported => Self::Unsupported,
             wit::Error::Unavailable => Self::Unavailable,
             wit::Error::Lost => Self::Lost,

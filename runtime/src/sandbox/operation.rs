@@ -88,6 +88,8 @@ pub enum Refusal {
     Corrupt,
     #[error("the upload session is gone")]
     SessionGone,
+    #[error("the listing cannot be continued")]
+    CursorGone,
     #[error("the service has no such function")]
     Unsupported,
     #[error("the service does not answer")]
@@ -114,6 +116,8 @@ pub struct Page {
 pub enum Progress {
     /// The service has this many bytes from the start.
     More(u64),
+    /// Parts may come in any order, and we keep account of those that were acknowledged.
+    AnyOrder,
     /// It has them all; a commit makes them a file.
     Staged,
     /// It is a file.

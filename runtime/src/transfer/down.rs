@@ -1,5 +1,6 @@
 //! A file or a tree down.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -119,11 +120,20 @@ impl Down<'_> {
     async fn folder(&self, path: &RelativePath, into: &RelativePath, work: &Work<Job>) -> Result<(), Error> {
         self.make_folder(into).await?;
         let mut pages = Pages::default();
+        // Listed again from its start, a folder has no second job for what is under way.
+        let mut seen = HashSet::new();
         loop {
-            let page = self.attached.list(path, false, pages.due()).await?;
+            let page = match self.attached.list(path, false, pages.due()).await {
+                Ok(page) => page,
+                Err(error) if pages.restart(&error) => continue,
+                Err(error) => return Err(error.into()),
+            };
             let more = pages.after(&page, &format!("{}:{path}", self.attached.name()))?;
             let mut jobs = Vec::new();
             for entry in page.entries {
+                if !seen.insert(entry.path.clone()) {
+                    continue;
+                }
                 let below = entry.path.strip(&self.root).unwrap_or_default();
                 match entry.kind {
                     Kind::Folder => jobs.push(Job::Folder { path: entry.path }),

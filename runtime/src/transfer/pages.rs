@@ -1,15 +1,20 @@
 //! Listings that end.
 //!
 //! A connector says what gets the next page, and one that says nonsense could go on for ever: with the
-//! page it has just given, or with pages that have nothing on them.
+//! page it has just given, or with pages that have nothing on them. A service may also lose the thread in the
+//! middle: then the folder is listed again from its start.
 
 use super::Error;
-use crate::sandbox::operation::Page;
+use crate::attached;
+use crate::sandbox::operation::{Page, Refusal};
 
 /// Empty pages in a row. OneDrive has been seen to send a few.
 const EMPTY_MAX: u32 = 100;
 /// Pages of one folder: with 200 entries each, what no service takes in one folder.
 const PAGES_MAX: u32 = 100_000;
+
+/// How often a folder is listed again from its start: a cursor that is lost each time will not last.
+const RESTARTS_MAX: u32 = 3;
 
 /// The pages of one folder so far.
 #[derive(Debug, Default)]
@@ -17,12 +22,23 @@ pub(super) struct Pages {
     next: Option<String>,
     empty: u32,
     count: u32,
+    restarts: u32,
 }
 
 impl Pages {
     /// What gets the page that is due.
     pub(super) fn due(&self) -> Option<&str> {
         self.next.as_deref()
+    }
+
+    /// A page did not come: is the folder to be listed again from its start?
+    pub(super) fn restart(&mut self, error: &attached::Error) -> bool {
+        let lost = self.next.is_some() && matches!(error.problem.refusal(), Some(Refusal::CursorGone));
+        if lost && self.restarts < RESTARTS_MAX {
+            *self = Self { restarts: self.restarts.saturating_add(1), ..Self::default() };
+            return true;
+        }
+        false
     }
 
     /// A page came: is there another?

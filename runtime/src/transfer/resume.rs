@@ -38,7 +38,10 @@ impl Upload<'_> {
         // The process that sent the last parts did not live to note them. One part is sent at a time
         // and noted while the next is: a connector that claims more than those two lies.
         let unnoted_max = self.attached.manifest().upload.part_size.saturating_mul(2);
-        let sent_bytes = self.arrived(&progress);
+        let sent_bytes = match progress {
+            Progress::AnyOrder => left.acknowledged.min(self.info.size),
+            Progress::More(_) | Progress::Staged | Progress::Done(_) => self.arrived(&progress),
+        };
         if sent_bytes > left.acknowledged.saturating_add(unnoted_max) {
             return self.give_up(&left).await;
         }
@@ -91,6 +94,7 @@ impl Upload<'_> {
     fn arrived(&self, progress: &Progress) -> u64 {
         match progress {
             Progress::More(offset) => (*offset).min(self.info.size),
+            Progress::AnyOrder => 0,
             Progress::Staged | Progress::Done(_) => self.info.size,
         }
     }

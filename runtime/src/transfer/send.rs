@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::resume::Begun;
+use super::scatter::Scattered;
 use super::{Error, Evidence, Mismatch, Remains, verify};
 use crate::attached::{self, Attached, Passed};
 use crate::content::{Progress as Moved, Section, Source};
@@ -20,7 +21,7 @@ use crate::sandbox::operation::{Progress, Refusal, Removal, Staged};
 /// it was used, once more for bad luck.
 const SESSIONS_MAX: u32 = 3;
 /// How often in a row an upload may stand still before it is given up.
-const STANDSTILLS_MAX: u32 = 5;
+pub(super) const STANDSTILLS_MAX: u32 = 5;
 
 /// What was stored, and what passed through our hands.
 #[derive(Debug)]
@@ -141,6 +142,13 @@ impl Upload<'_> {
         let (mut standstills, mut furthest) = (0_u32, 0_u64);
         loop {
             let offset = match progress {
+                Progress::AnyOrder => {
+                    let (next, passed) = Scattered { upload: self, session: &session }.send(running).await?;
+                    progress = next;
+                    sent_bytes = sent_bytes.saturating_add(passed.sent_bytes);
+                    running = passed.running.unwrap_or_else(|| Running::new(&[]));
+                    continue;
+                }
                 Progress::Done(entry) => {
                     return Ok(Moving::Stored(entry, Passed { running: Some(running), sent_bytes }));
                 }
@@ -212,7 +220,7 @@ impl Upload<'_> {
 
     /// The part that begins at `offset`: it ends on a multiple of the part size, also when the
     /// service resumed in the middle of one.
-    fn part(&self, offset: u64) -> Result<Section, Error> {
+    pub(super) fn part(&self, offset: u64) -> Result<Section, Error> {
         let size = self.attached.manifest().upload.part_size;
         let end = (offset / size).saturating_add(1).saturating_mul(size).min(self.info.size);
         let whole = Section::whole(Arc::clone(self.source));
@@ -241,7 +249,7 @@ impl Upload<'_> {
         Error::Unsent { place: self.place(), reason }
     }
 
-    fn stuck(&self, offset: u64) -> Error {
+    pub(super) fn stuck(&self, offset: u64) -> Error {
         Error::Stuck {
             place: self.place(),
             reason: format!("the service stays at {offset} of {} bytes", self.info.size),
@@ -272,6 +280,19 @@ async fn take_back(attached: &Attached, path: &RelativePath, entry: &Entry, mism
     let removed = attached.remove(&[removal]).await;
     let removed = removed.is_ok_and(|results| results.iter().all(Result::is_ok));
     let remains = if removed { Remains::Removed } else { Remains::Present };
+    let rewrites = attached.manifest().upload.rewrites.as_ref();
+    if let Some(rewrites) = rewrites
+        && let Some(ending) = rewrites.ending(path.as_str())
+    {
+        let (ending, remedy) = (ending.to_owned(), rewrites.remedy.clone());
+        return Error::Rewritten {
+            place: format!("{}:{path}", attached.name()),
+            ending,
+            mismatch,
+            remains,
+            remedy,
+        };
+    }
     Error::Corrupt { place: format!("{}:{path}", attached.name()), mismatch, remains }
 }
 
@@ -293,6 +314,6 @@ pub(super) fn is_gone(error: &attached::Error) -> bool {
 }
 
 /// Failures after which the session may still stand, further than we know.
-fn may_stand(error: &attached::Error) -> bool {
+pub(super) fn may_stand(error: &attached::Error) -> bool {
     matches!(error.problem.refusal(), Some(Refusal::Lost | Refusal::Unavailable))
 }

@@ -304,6 +304,10 @@ impl Up<'_> {
             let page = match self.attached.list(&place, false, pages.due()).await {
                 Ok(page) => page,
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) if pages.restart(&error) => {
+                    there.clear();
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
             let more = pages.after(&page, &format!("{}:{place}", self.attached.name()))?;

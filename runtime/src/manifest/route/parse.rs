@@ -74,6 +74,7 @@ pub(in crate::manifest) struct Raw {
     mints: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     accept_headers: Vec<String>,
+    only_with: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -142,6 +143,7 @@ impl Raw {
             replay: self.replay,
             mints,
             accept_headers: self.accept_headers,
+            only_with: self.only_with,
         })
     }
 
