@@ -180,21 +180,8 @@ pub enum Error {
         remains: Remains,
     },
     /// The service changes such files after an upload, and has changed this one.
-    #[error(
-        "`{place}` is not stored as it was sent, since the service rewrites `{ending}` files: {mismatch}"
-    )]
-    Rewritten {
-        /// Where, as `NAME:path`.
-        place: String,
-        /// The end of its name.
-        ending: String,
-        /// What differs.
-        mismatch: Mismatch,
-        /// What became of it.
-        remains: Remains,
-        /// What the connector's vendor advises.
-        remedy: String,
-    },
+    #[error(transparent)]
+    Rewritten(Box<Rewritten>),
     /// A download ended before its time, again and again.
     #[error("`{place}` cannot be read to its end: {reason}")]
     Incomplete {
@@ -267,6 +254,32 @@ pub enum Error {
     Journal(#[from] journal::Error),
 }
 
+/// A file that the service changed after its upload, as it is known to do.
+#[derive(Debug, thiserror::Error)]
+#[error("`{place}` is not stored as it was sent, since the service rewrites `{ending}` files: {mismatch}")]
+pub struct Rewritten {
+    /// Where, as `NAME:path`.
+    pub place: String,
+    /// The end of its name.
+    pub ending: String,
+    /// What differs.
+    pub mismatch: Mismatch,
+    /// What became of it.
+    pub remains: Remains,
+    /// What the connector's vendor advises.
+    pub remedy: String,
+}
+
+impl Hint for Rewritten {
+    fn hint(&self) -> Option<String> {
+        let Self { place, remedy, .. } = self;
+        Some(match self.remains {
+            Remains::Removed => format!("the rewritten copy was removed; {remedy}"),
+            Remains::Present => format!("the rewritten copy is still at `{place}`; {remedy}"),
+        })
+    }
+}
+
 /// What became of something that was stored wrongly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remains {
@@ -287,7 +300,7 @@ impl Error {
         match self {
             Self::Operation(error) => error.kind(),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Rewritten { .. } => ErrorKind::Unsupported,
+            Self::Rewritten(_) => ErrorKind::Unsupported,
             Self::Unsent { .. } => ErrorKind::Connector,
             Self::Incomplete { .. } | Self::Stuck { .. } => ErrorKind::Unavailable,
             Self::WrongKind { .. } => ErrorKind::WrongKind,
@@ -313,12 +326,7 @@ impl Hint for Error {
             Self::Corrupt { remains: Remains::Present, place, .. } => Some(format!(
                 "do not use what is there: remove it with `wharf rm {place}`, then run the same command again"
             )),
-            Self::Rewritten { remains: Remains::Removed, remedy, .. } => {
-                Some(format!("the rewritten copy was removed; {remedy}"))
-            }
-            Self::Rewritten { remains: Remains::Present, remedy, place, .. } => {
-                Some(format!("the rewritten copy is still at `{place}`; {remedy}"))
-            }
+            Self::Rewritten(rewritten) => rewritten.hint(),
             Self::Unsent { .. } => Some("report this to the connector's vendor".to_owned()),
             Self::Incomplete { .. } | Self::Stuck { .. } => {
                 Some("run the same command again later".to_owned())

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::resume::Begun;
 use super::scatter::Scattered;
-use super::{Error, Evidence, Mismatch, Remains, verify};
+use super::{Error, Evidence, Mismatch, Remains, Rewritten, verify};
 use crate::attached::{self, Attached, Passed};
 use crate::content::{Progress as Moved, Section, Source};
 use crate::entry::{Entry, Info, Kind};
@@ -285,13 +285,8 @@ async fn take_back(attached: &Attached, path: &RelativePath, entry: &Entry, mism
         && let Some(ending) = rewrites.ending(path.as_str())
     {
         let (ending, remedy) = (ending.to_owned(), rewrites.remedy.clone());
-        return Error::Rewritten {
-            place: format!("{}:{path}", attached.name()),
-            ending,
-            mismatch,
-            remains,
-            remedy,
-        };
+        let place = format!("{}:{path}", attached.name());
+        return Error::Rewritten(Box::new(Rewritten { place, ending, mismatch, remains, remedy }));
     }
     Error::Corrupt { place: format!("{}:{path}", attached.name()), mismatch, remains }
 }
