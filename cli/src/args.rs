@@ -253,8 +253,7 @@ fn given_key(variable: &str, credential: &str) -> Result<Option<Key>, Failure> {
     let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
     if mode & 0o007 != 0 {
         let message = format!("the key `{}` can be read by others (mode {mode:o})", path.display());
-        return Err(Failure::new(Exit::Home, message)
-            .with_hint(format!("run `chmod o= {}`", path.display())));
+        return Err(Failure::new(Exit::Home, message).with_hint(format!("run `chmod o= {}`", path.display())));
     }
     let mut bytes = Vec::new();
     file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -89,9 +89,7 @@ impl Desk<'_> {
 async fn recorded<T>(host: &Host, attached: &Attached, done: Result<T, Failure>) -> Result<T, Failure> {
     let settled = attached.settle().await;
     let done = done.map_err(|failure| match (failure.exit(), account_of(host, attached)) {
-        (Exit::SignIn, Some(account)) => {
-            failure.with_hint(sign_in_hint(&account))
-        }
+        (Exit::SignIn, Some(account)) => failure.with_hint(sign_in_hint(&account)),
         _ => failure,
     })?;
     settled?;

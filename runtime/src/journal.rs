@@ -101,7 +101,12 @@ pub(crate) async fn reseal(
              FROM upload JOIN shelf ON shelf.id = upload.shelf",
         )?;
         let rows = select.query_map([], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, String>(3)?,
+            ))
         })?;
         let (mut changed, mut forgotten) = (0, 0);
         for row in rows.collect::<Result<Vec<_>, _>>()? {

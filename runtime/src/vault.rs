@@ -136,9 +136,9 @@ impl Hint for Error {
                 "set `WHARF_VAULT_KEY`, or have systemd give the credential `wharf-vault-key`".to_owned(),
             ),
             Self::OtherKey { .. } => Some("give the key that this home was sealed with".to_owned()),
-            Self::NotAgreed { given: Source::Credential | Source::File } => {
-                Some("run `wharf vault rotate` to seal the home with it, or take the credential away".to_owned())
-            }
+            Self::NotAgreed { given: Source::Credential | Source::File } => Some(
+                "run `wharf vault rotate` to seal the home with it, or take the credential away".to_owned(),
+            ),
             Self::NotAgreed { given: Source::Environment } => {
                 Some("run `wharf vault rotate` to seal the home with it, or unset the variable".to_owned())
             }

@@ -135,19 +135,21 @@ impl DeviceCode {
         };
         match reply.error() {
             DeviceCodeErrorResponseType::AccessDenied => declined(account),
-            DeviceCodeErrorResponseType::Basic(BasicErrorResponseType::Extension(name)) if name == DECLINED => {
+            DeviceCodeErrorResponseType::Basic(BasicErrorResponseType::Extension(name))
+                if name == DECLINED =>
+            {
                 declined(account)
             }
-            DeviceCodeErrorResponseType::Basic(BasicErrorResponseType::Extension(name)) if name == UNKNOWN => {
+            DeviceCodeErrorResponseType::Basic(BasicErrorResponseType::Extension(name))
+                if name == UNKNOWN =>
+            {
                 self.too_late(application)
             }
             // The first two are asked again and never come here.
             DeviceCodeErrorResponseType::AuthorizationPending
             | DeviceCodeErrorResponseType::SlowDown
             | DeviceCodeErrorResponseType::ExpiredToken => self.too_late(application),
-            DeviceCodeErrorResponseType::Basic(kind) => {
-                message::refused(account, kind, words, &told).into()
-            }
+            DeviceCodeErrorResponseType::Basic(kind) => message::refused(account, kind, words, &told).into(),
         }
     }
 }

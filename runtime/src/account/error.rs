@@ -88,13 +88,11 @@ impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound(_) => Some("run `wharf account list` to see which there are".to_owned()),
-            Self::Exists(name) => Some(format!(
-                "run `wharf account authorize {name}` to give it a new sign-in"
-            )),
-            Self::InUse { .. } => Some("delete those destinations first".to_owned()),
-            Self::SignInAgain { account, .. } | Self::Sealed(account) => {
-                Some(sign_in_hint(account))
+            Self::Exists(name) => {
+                Some(format!("run `wharf account authorize {name}` to give it a new sign-in"))
             }
+            Self::InUse { .. } => Some("delete those destinations first".to_owned()),
+            Self::SignInAgain { account, .. } | Self::Sealed(account) => Some(sign_in_hint(account)),
             Self::ClientRefused { account, .. } => {
                 Some(format!("check `client_id` in `accounts/{account}.toml`, and the client's secret"))
             }

@@ -167,7 +167,11 @@ async fn carry(transport: &dyn TokenTransport, request: HttpRequest) -> Result<H
     http::Response::builder().status(status).body(body).map_err(|_| NoAnswer::Status(status))
 }
 
-pub(super) fn stored(account: &Name, reply: &BasicTokenResponse, now: SystemTime) -> Result<StoredToken, Error> {
+pub(super) fn stored(
+    account: &Name,
+    reply: &BasicTokenResponse,
+    now: SystemTime,
+) -> Result<StoredToken, Error> {
     let unusable = |problem: String| Error::Endpoint { account: account.clone(), problem };
     match reply.token_type() {
         BasicTokenType::Bearer => {}

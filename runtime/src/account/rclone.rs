@@ -94,9 +94,8 @@ fn parse_ini(text: &str) -> Result<Vec<Remote>, Error> {
 }
 
 fn parse_json(text: &str) -> Result<Vec<Remote>, Error> {
-    let wrong = |error: serde_json::Error| {
-        Error::Json(format!("line {}, column {}", error.line(), error.column()))
-    };
+    let wrong =
+        |error: serde_json::Error| Error::Json(format!("line {}, column {}", error.line(), error.column()));
     let all: BTreeMap<String, BTreeMap<String, Value>> = serde_json::from_str(text).map_err(wrong)?;
     let remotes = all.into_iter().map(|(name, values)| {
         let mut remote = Remote::new(&name);

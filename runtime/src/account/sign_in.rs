@@ -11,17 +11,17 @@ use std::{io, sync::Arc, time::Duration};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::{AuthUrl, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
-pub use ring::rand::SystemRandom;
 use ring::rand::SecureRandom;
+pub use ring::rand::SystemRandom;
 use url::Url;
 
-pub use super::{
-    device::DeviceCode,
-    loopback::{Loopback, PORT_DEFAULT},
-};
 use super::{
     Authorization, StoredToken, TokenEndpoint, TokenTransport, exchange_code,
     message::{self, plain},
+};
+pub use super::{
+    device::DeviceCode,
+    loopback::{Loopback, PORT_DEFAULT},
 };
 use crate::{ErrorKind, clock::Clock, hint::Hint, home::Name, secret::Secret, vault};
 
@@ -275,9 +275,10 @@ impl Question {
     /// # Errors
     /// [`Error::TooLate`] when none comes; else as the answer says.
     pub async fn listen(&self, loopback: &Loopback, clock: &dyn Clock) -> Result<Authorization, Error> {
-        loopback.answer(self, clock).await.unwrap_or_else(|| {
-            Err(Error::TooLate { account: self.account.clone(), waited: ANSWER_WAIT })
-        })
+        loopback
+            .answer(self, clock)
+            .await
+            .unwrap_or_else(|| Err(Error::TooLate { account: self.account.clone(), waited: ANSWER_WAIT }))
     }
 
     fn authorization(&self, code: &str) -> Authorization {
@@ -294,7 +295,3 @@ fn draw(random: &dyn SecureRandom) -> Option<Secret> {
     random.fill(bytes.as_mut()).ok()?;
     Some(Secret::new(URL_SAFE_NO_PAD.encode(*bytes)))
 }
-
-#[cfg(test)]
-#[path = "tests/sign_in.rs"]
-mod tests;

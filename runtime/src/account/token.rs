@@ -166,7 +166,11 @@ pub(super) struct Secrets {
 
 impl Secrets {
     /// What is kept of a sign-in.
-    pub(super) fn of_sign_in(token: StoredToken, client_secret: Option<Secret>, signed_in: &SignedIn) -> Self {
+    pub(super) fn of_sign_in(
+        token: StoredToken,
+        client_secret: Option<Secret>,
+        signed_in: &SignedIn,
+    ) -> Self {
         let (signed_in, method) = (Some(signed_in.at), Some(signed_in.method));
         Self { token, client_secret, refreshed: None, signed_in, method }
     }

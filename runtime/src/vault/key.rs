@@ -276,7 +276,11 @@ fn is_called(key: &Key, fingerprint: &str) -> bool {
 
 fn check(record: &Record, key: &Key) -> Result<(), Error> {
     let (fingerprint, needed) = (key.fingerprint()?, record.key.clone());
-    if fingerprint == needed { Ok(()) } else { Err(Error::OtherKey { given: key.source, fingerprint, needed }) }
+    if fingerprint == needed {
+        Ok(())
+    } else {
+        Err(Error::OtherKey { given: key.source, fingerprint, needed })
+    }
 }
 
 /// The key that the home's takes the place of, which must be given as well while it does.

@@ -38,8 +38,9 @@ pub(super) fn run(desk: Desk<'_>, import: &AccountImport) -> Result<(), Failure>
     if let Some(absent) = named.iter().find(|name| !remotes.iter().any(|remote| remote.name == **name)) {
         let message = format!("`{}` has no remote `{absent}`", import.rclone.display());
         let there: Vec<String> = remotes.iter().map(|remote| harmless(&remote.name)).collect();
-        return Err(Failure::new(Exit::NotFound, message)
-            .with_hint(format!("it has these: {}", there.join(", "))));
+        return Err(
+            Failure::new(Exit::NotFound, message).with_hint(format!("it has these: {}", there.join(", ")))
+        );
     }
     let host = desk.host_or_new()?;
     let mut failed = None;
@@ -47,7 +48,9 @@ pub(super) fn run(desk: Desk<'_>, import: &AccountImport) -> Result<(), Failure>
         let done = match manifest_of(&host, remote) {
             Ok(Some(manifest)) => one(&host, remote, &manifest).map(Some),
             Ok(None) if named.is_empty() => Ok(None),
-            Ok(None) => Err(Failure::new(Exit::Usage, format!("there is no connector for `{}`", remote.kind))),
+            Ok(None) => {
+                Err(Failure::new(Exit::Usage, format!("there is no connector for `{}`", remote.kind)))
+            }
             Err(failure) => Err(failure),
         };
         if let Err(failure) = &done {
@@ -102,10 +105,9 @@ fn one(host: &Host, remote: &Remote, manifest: &Manifest) -> Result<(Name, Strin
     let name = account_name(&remote.name)?;
     let credentials = remote.credentials().map_err(|error| {
         let hint = match &error {
-            rclone::Error::NoClient | rclone::Error::NoToken | rclone::Error::Elsewhere(_) => format!(
-                "sign in anew: `wharf account add {name} --type {} --client-id ID`",
-                manifest.kind
-            ),
+            rclone::Error::NoClient | rclone::Error::NoToken | rclone::Error::Elsewhere(_) => {
+                format!("sign in anew: `wharf account add {name} --type {} --client-id ID`", manifest.kind)
+            }
             rclone::Error::Token(_)
             | rclone::Error::Encrypted
             | rclone::Error::Line(_)
@@ -158,7 +160,11 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn tell(desk: Desk<'_>, remote: &Remote, done: Result<Option<(Name, String)>, Failure>) -> Result<(), Failure> {
+fn tell(
+    desk: Desk<'_>,
+    remote: &Remote,
+    done: Result<Option<(Name, String)>, Failure>,
+) -> Result<(), Failure> {
     let output = desk.output;
     let label = harmless(&remote.name);
     if output.is_json() {
@@ -178,7 +184,9 @@ fn tell(desk: Desk<'_>, remote: &Remote, done: Result<Option<(Name, String)>, Fa
     }
     match done {
         Ok(Some((name, create))) => {
-            output.note(format_args!("added account `{name}` from the remote `{label}`; create its destination with"));
+            output.note(format_args!(
+                "added account `{name}` from the remote `{label}`; create its destination with"
+            ));
             output.line(create)?;
         }
         Ok(None) => {

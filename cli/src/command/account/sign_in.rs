@@ -151,11 +151,18 @@ async fn by_browser(
     let loopback = Loopback::bind(port).await;
     let loopback = loopback.map_err(|source| sign_in::Error::Port { account, port, source })?;
     let question = ask(application, Some(loopback.redirect()))?;
-    show(desk, &Open { open: question.url(), redirect: question.redirect(), code: None }, &[
-        format!("To sign in account `{}`, open this page in a browser on this machine:", application.account),
-        format!("  {}", question.url()),
-        format!("Waiting for its answer at {} (no browser here? use `--paste`)", loopback.redirect()),
-    ])?;
+    show(
+        desk,
+        &Open { open: question.url(), redirect: question.redirect(), code: None },
+        &[
+            format!(
+                "To sign in account `{}`, open this page in a browser on this machine:",
+                application.account
+            ),
+            format!("  {}", question.url()),
+            format!("Waiting for its answer at {} (no browser here? use `--paste`)", loopback.redirect()),
+        ],
+    )?;
     let answer = question.listen(&loopback, &**host.clock()).await?;
     Ok(application.exchange(answer, &**host.clock()).await?)
 }
@@ -174,11 +181,15 @@ async fn by_paste(
         ),
         None => "Allow what it asks for. It ends with a code: paste that here.".to_owned(),
     };
-    show(desk, &Open { open: question.url(), redirect: question.redirect(), code: None }, &[
-        format!("To sign in account `{}`, open this page in any browser:", application.account),
-        format!("  {}", question.url()),
-        end,
-    ])?;
+    show(
+        desk,
+        &Open { open: question.url(), redirect: question.redirect(), code: None },
+        &[
+            format!("To sign in account `{}`, open this page in any browser:", application.account),
+            format!("  {}", question.url()),
+            end,
+        ],
+    )?;
     if std::io::stdin().is_terminal() {
         desk.output.question("Answer: ");
     }
@@ -189,11 +200,15 @@ async fn by_paste(
 async fn by_device(desk: Desk<'_>, host: &Host, application: &Application) -> Result<StoredToken, NoToken> {
     let device = DeviceCode::begin(application).await?;
     let (url, code) = (harmless(device.url()), harmless(device.code()));
-    show(desk, &Open { open: &url, redirect: None, code: Some(&code) }, &[
-        format!("To sign in account `{}`, open this page in any browser:", application.account),
-        format!("  {url}"),
-        format!("and enter the code `{code}`. It is good for {} min.", device.lifetime().as_secs() / 60),
-    ])?;
+    show(
+        desk,
+        &Open { open: &url, redirect: None, code: Some(&code) },
+        &[
+            format!("To sign in account `{}`, open this page in any browser:", application.account),
+            format!("  {url}"),
+            format!("and enter the code `{code}`. It is good for {} min.", device.lifetime().as_secs() / 60),
+        ],
+    )?;
     Ok(device.wait(application, &**host.clock()).await?)
 }
 
