@@ -155,7 +155,8 @@ impl Hint for Error {
                 Some("choose a backup directory that neither holds the home nor lies in it".to_owned())
             }
             Self::NoClient(_) => Some(
-                "register an application with the service, and add the account with `--client-id ID`"
+                "register an application with the service (redirect address `http://localhost:53682/`), and \
+                 add the account with `--client-id ID`"
                     .to_owned(),
             ),
             Self::NoSignIn(_) => Some("create its destinations without `--account`".to_owned()),

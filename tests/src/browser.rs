@@ -61,6 +61,10 @@ impl Shell {
 
     /// Start a command that signs in, and read what is to be opened.
     #[must_use]
+    #[expect(
+        clippy::zombie_processes,
+        reason = "what is returned is waited for; a test that panics ends them all"
+    )]
     pub fn signing_in(&self, words: &[&str]) -> SigningIn {
         let mut command = self.command(words);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

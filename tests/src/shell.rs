@@ -237,7 +237,8 @@ fn stable_line(line: &str) -> String {
     let line = &[("state=", "[STATE]"), ("code_challenge=", "[CHALLENGE]"), ("the code `", "[CODE]")]
         .into_iter()
         .fold(line.to_owned(), |line, (before, word)| stable_drawn(&line, before, word));
-    let line = &stable_drawn(&stable_drawn(line, "fingerprint  ", "[KEY]"), "fingerprint ", "[KEY]");
+    let before = if line.contains("fingerprint  ") { "fingerprint  " } else { "fingerprint " };
+    let line = &stable_drawn(line, before, "[KEY]");
     let mut words: Vec<String> = line.split(' ').map(|word| stable_guid(&stable_moment(word))).collect();
     for at in 1..words.len() {
         let (unit, mark) = match words[at].find([';', ',', ')']) {

@@ -63,9 +63,27 @@ fn dropbox_by_a_pasted_code() {
     let page = shell.browse(&signing_in.url);
     let ran = signing_in.answer(&shell, page.code());
     insta::assert_snapshot!(ran, @"
+    --- stderr
+    To sign in account `work`, open this page in any browser:
+      https://www.dropbox.com/oauth2/authorize?token_access_type=offline&response_type=code&client_id=w4harfdropboxkey&state=[STATE]&code_challenge=[CHALLENGE]&code_challenge_method=S256&scope=account_info.read+files.metadata.read+files.metadata.write+files.content.read+files.content.write
+    Allow what it asks for. It ends with a code: paste that here.
+    added account `work`; its token is sealed in the home
+    --- exit 0
     ");
     let work = shell.run(&["account", "show", "work"]);
     insta::assert_snapshot!(work, @"
+    --- stdout
+    name            work
+    type            dropbox
+    for             reading and writing
+    signed in       [MOMENT] with a pasted answer
+    token           refreshed when needed
+    refreshed       not yet
+    covers          account_info.read files.metadata.read files.metadata.write files.content.read files.content.write
+    client          w4harfdropboxkey
+    token endpoint  https://api.dropboxapi.com/oauth2/token
+    added           [MOMENT]
+    --- exit 0
     ");
     works(&shell, Service::Dropbox);
     // It is renewed as any other, without a secret of the application.
@@ -82,8 +100,18 @@ fn onedrive_by_a_pasted_address() {
     assert!(page.location.starts_with("https://login.microsoftonline.com/common/oauth2/nativeclient?code="));
     let ran = signing_in.answer(&shell, &page.location);
     insta::assert_snapshot!(ran, @"
+    --- stderr
+    To sign in account `work`, open this page in any browser:
+      https://login.microsoftonline.com/common/oauth2/v2.0/authorize?response_type=code&client_id=[GUID]&state=[STATE]&code_challenge=[CHALLENGE]&code_challenge_method=S256&redirect_uri=https%3A%2F%2Flogin.microsoftonline.com%2Fcommon%2Foauth2%2Fnativeclient&scope=Files.ReadWrite+offline_access
+    Allow what it asks for. It ends at an address that begins with `https://login.microsoftonline.com/common/oauth2/nativeclient`, whatever it shows there: paste that address here.
+    added account `work`; its token is sealed in the home
+    --- exit 0
     ");
     insta::assert_snapshot!(shell.run(&["account", "list"]), @"
+    --- stdout
+    NAME  TYPE      FOR                  SIGNED IN                                  TOKEN                  CLIENT
+    work  onedrive  reading and writing  [MOMENT] with a pasted answer  refreshed when needed  [GUID]
+    --- exit 0
     ");
     works(&shell, Service::OneDrive);
     // Where nobody listens, the browser shows an error; its address is as good.
@@ -149,6 +177,12 @@ fn onedrive_by_a_device_code() {
     assert_eq!(shell.browse(&format!("{answer}&approve=yes")).status, 200);
     let ran = signing_in.end(&shell);
     insta::assert_snapshot!(ran, @"
+    --- stderr
+    To sign in account `work`, open this page in any browser:
+      https://www.microsoft.com/link
+    and enter the code `[CODE]`. It is good for 15 min.
+    added account `work`; its token is sealed in the home
+    --- exit 0
     ");
     works(&shell, Service::OneDrive);
     assert_eq!(shell.cloud.summary().too_early, 0);
@@ -160,10 +194,24 @@ fn onedrive_by_a_device_code() {
         200
     );
     insta::assert_snapshot!(signing_in.end(&shell), @"
+    --- stderr
+    To sign in account `work`, open this page in any browser:
+      https://www.microsoft.com/link
+    and enter the code `[CODE]`. It is good for 15 min.
+    error: the sign-in of account `work` was declined: authorization_declined: AADSTS70003: The user declined.
+    hint: run the command again and allow what the page asks for; where it says that an administrator must approve, ask for that first
+    --- exit 6
     ");
     let signing_in = shell.signing_in(&["account", "authorize", "work", "--device"]);
     shell.cloud.clock().advance(std::time::Duration::from_secs(901));
     insta::assert_snapshot!(signing_in.end(&shell), @"
+    --- stderr
+    To sign in account `work`, open this page in any browser:
+      https://www.microsoft.com/link
+    and enter the code `[CODE]`. It is good for 15 min.
+    error: nobody signed in account `work` within 15 min
+    hint: run the command again; nothing was changed
+    --- exit 6
     ");
     shell.run(&["ls", "archive:"]).done();
 }
@@ -172,6 +220,10 @@ fn onedrive_by_a_device_code() {
 fn dropbox_has_no_device_codes() {
     let shell = shell(Service::Dropbox);
     insta::assert_snapshot!(shell.run(&add(&shell, Service::Dropbox, &["--device"])), @"
+    --- stderr
+    error: account `work` cannot sign in with a device code: its connector names no endpoint for that (`oauth.device`)
+    hint: leave out `--device`; with `--paste` no browser is needed on this machine
+    --- exit 2
     ");
     nothing_was_added(&shell);
 }
@@ -188,6 +240,10 @@ fn an_account_for_reading_alone() {
         assert_eq!(signing_in.answer(&shell, answer).code, Some(0));
         if service == Service::OneDrive {
             insta::assert_snapshot!(shell.create("archive", service, &["--yes"]), @"
+            --- stderr
+            error: destination `archive` writes, but account `work` was signed in for reading alone
+            hint: create the destination with `--read-only`, or with an account that may write: `wharf account add NAME --type onedrive`
+            --- exit 5
             ");
         }
         shell.create("archive", service, &["--yes"]).failed(5);
@@ -228,17 +284,41 @@ fn an_answer_that_is_none() {
         Ran { stderr: ran.stderr.split_off_after("paste that address here.\n"), ..ran }
     };
     insta::assert_snapshot!(paste(""), @"
+    --- stderr
+    error: what was pasted does not sign in account `work`: it is empty
+    hint: paste the code that the page shows, or the whole address that the browser ended at
+    --- exit 2
     ");
     insta::assert_snapshot!(paste("https://login.microsoftonline.com/common/oauth2/nativeclient"), @"
+    --- stderr
+    error: what was pasted does not sign in account `work`: the address has no `code`
+    hint: paste the code that the page shows, or the whole address that the browser ended at
+    --- exit 2
     ");
     let at = "https://login.microsoftonline.com/common/oauth2/nativeclient?";
     insta::assert_snapshot!(paste(&format!("{at}code=sesame&state=other")), @"
+    --- stderr
+    error: this does not answer the sign-in of account `work`: its `state` is not the one that was sent
+    hint: run the command again, and use the page that it names and no older one
+    --- exit 6
     ");
     insta::assert_snapshot!(paste(&format!("{at}code=sesame&state=STATE")), @"
+    --- stderr
+    error: the service does not take this answer for account `work`: invalid_grant: AADSTS9002313: The token is not valid.
+    hint: run the command again and answer anew: an answer is good once, and for a few minutes
+    --- exit 6
     ");
     insta::assert_snapshot!(paste(&format!("{at}error=access_denied&error_description=no&state=STATE")), @"
+    --- stderr
+    error: the sign-in of account `work` was declined: access_denied: no
+    hint: run the command again and allow what the page asks for; where it says that an administrator must approve, ask for that first
+    --- exit 6
     ");
     insta::assert_snapshot!(paste("sesame"), @"
+    --- stderr
+    error: the service does not take this answer for account `work`: invalid_grant: AADSTS9002313: The token is not valid.
+    hint: run the command again and answer anew: an answer is good once, and for a few minutes
+    --- exit 6
     ");
     // A page of another question, answered in time: its code is bound to what only that one knows.
     let other = shell.signing_in(&add(&shell, Service::OneDrive, &["--paste"]));
@@ -286,6 +366,11 @@ fn a_port_that_is_taken_and_an_answer_with_another_state() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     insta::assert_snapshot!(shell.run(&add(&shell, Service::Dropbox, &["--port", &port])), @"
+    --- stderr
+    error: cannot listen on 127.0.0.1:[PORT] for the answer to the sign-in of account `work`
+      caused by: Address already in use (os error 98)
+    hint: name a port that is free with `--port N` (0 for any), if the application is registered with it; or use `--paste`
+    --- exit 12
     ");
     let signing_in = shell.signing_in(&add(&shell, Service::Dropbox, &["--port", "0"]));
     let back = query(&signing_in.url, "redirect_uri").replace("%3A", ":").replace("%2F", "/");
@@ -301,6 +386,10 @@ fn a_port_that_is_taken_and_an_answer_with_another_state() {
 fn an_application_that_is_missing_or_refused() {
     let shell = shell(Service::OneDrive);
     insta::assert_snapshot!(shell.run(&["account", "add", "work", "--type", "onedrive", "--paste"]), @"
+    --- stderr
+    error: the connector `dev.wharf.onedrive@0.1.0` has no client id of its own
+    hint: register an application with the service (redirect address `http://localhost:53682/`), and add the account with `--client-id ID`
+    --- exit 2
     ");
     let signing_in = shell.signing_in(&[
         "account",
@@ -390,21 +479,59 @@ fn a_configuration_of_rclone_that_cannot_be_taken_over() {
         shell.run(&[&["account", "import", "--rclone", &file], more].concat())
     };
     insta::assert_snapshot!(import("# Encrypted rclone configuration File\n\nRCLONE_ENCRYPT_V0:\nAAAA", &[]), @"
+    --- stderr
+    error: `[FOLDER]/rclone.conf` cannot be imported
+      caused by: this rclone configuration is encrypted
+    hint: have rclone decrypt it: `rclone config dump | wharf account import --rclone -`
+    --- exit 2
     ");
     insta::assert_snapshot!(import("sesame", &[]), @"
+    --- stderr
+    error: `[FOLDER]/rclone.conf` cannot be imported
+      caused by: this is no rclone configuration: line 1 is neither `[NAME]` nor `KEY = VALUE`
+    hint: `rclone config file` says where the configuration is
+    --- exit 2
     ");
     let token = "token = {\"access_token\":\"a\",\"refresh_token\":\"r\"}";
     let two = format!("[Work]\ntype = dropbox\nclient_id = id\n{token}\n[bucket]\ntype = s3\n");
     insta::assert_snapshot!(import(&two, &["nothing"]), @"
+    --- stderr
+    error: `[FOLDER]/rclone.conf` has no remote `nothing`
+    hint: it has these: Work, bucket
+    --- exit 3
     ");
     insta::assert_snapshot!(import(&two, &["bucket"]), @"
+    --- stderr
+    error: the remote `bucket` is not taken over
+      caused by: there is no connector for its type `s3`
+    hint: `wharf connector list` shows those there are
+    --- exit 2
     ");
     insta::assert_snapshot!(import(&two, &[]), @"
+    --- stdout
+    wharf destination create work --type dropbox --account work --backup-directory /backups
+    --- stderr
+    added account `work` from the remote `Work`; create its destination with
+    left out `bucket`: there is no connector for its type `s3`
+    --- exit 0
     ");
     insta::assert_snapshot!(import(&two, &["Work:"]), @"
+    --- stderr
+    error: the remote `Work` is not taken over
+      caused by: there is an account `work` already
+    hint: run `wharf account authorize work` to give it a new sign-in
+    --- exit 4
     ");
     let plain = format!("[plain]\ntype = dropbox\n{token}\n[drive]\ntype = onedrive\n{token}\n");
     insta::assert_snapshot!(import(&plain, &[]), @"
+    --- stderr
+    error: the remote `plain` is not taken over
+      caused by: it was signed in as rclone itself, without a `client_id` of its own
+    hint: sign in anew: `wharf account add plain --type dropbox --client-id ID`
+    error: the remote `drive` is not taken over
+      caused by: no connector `onedrive` is installed
+    hint: run `wharf connector list` to see which are
+    --- exit 2
     ");
     assert_eq!(shell.run(&["account", "list", "--json"]).json().len(), 1);
 }

@@ -56,7 +56,7 @@ async fn rotate(desk: Desk<'_>) -> Result<(), Failure> {
     desk.output.note(format_args!(
         "sealed anew: {}, {}, {}",
         count(summary.accounts, "account"),
-        count(summary.uploads, "upload under way"),
+        count(summary.uploads, "upload"),
         count(summary.artefacts, "compiled connector"),
     ));
     if summary.uploads_forgotten > 0 {

@@ -49,7 +49,9 @@ pub(super) fn run(desk: Desk<'_>, import: &AccountImport) -> Result<(), Failure>
             Ok(Some(manifest)) => one(&host, remote, &manifest).map(Some),
             Ok(None) if named.is_empty() => Ok(None),
             Ok(None) => {
-                Err(Failure::new(Exit::Usage, format!("there is no connector for `{}`", remote.kind)))
+                let message = format!("there is no connector for its type `{}`", harmless(&remote.kind));
+                Err(Failure::new(Exit::Usage, message)
+                    .with_hint("`wharf connector list` shows those there are"))
             }
             Err(failure) => Err(failure),
         };

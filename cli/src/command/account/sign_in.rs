@@ -67,16 +67,23 @@ impl NoToken {
             Self::Other(failure) => return failure,
             Self::SignIn(error) => error,
         };
-        let hint = match &error {
-            sign_in::Error::Account(error) => hint(error, name, of),
-            sign_in::Error::Unsupported { .. }
+        let error = match error {
+            sign_in::Error::Account(error) => error,
+            error @ (sign_in::Error::Unsupported { .. }
             | sign_in::Error::Declined { .. }
             | sign_in::Error::OtherQuestion(_)
             | sign_in::Error::Pasted { .. }
             | sign_in::Error::TooLate { .. }
             | sign_in::Error::Port { .. }
-            | sign_in::Error::Random(_) => None,
+            | sign_in::Error::Random(_)) => return error.into(),
         };
+        if let account::Error::SignInAgain { account, reason } = &error {
+            let message = format!("the service does not take this answer for account `{account}`: {reason}");
+            return Failure::new(Exit::SignIn, message).with_hint(
+                "run the command again and answer anew: an answer is good once, and for a few minutes",
+            );
+        }
+        let hint = hint(&error, name, of);
         let failure = Failure::from(error);
         match hint {
             Some(hint) => failure.with_hint(hint),
@@ -88,9 +95,6 @@ impl NoToken {
 /// What helps while somebody signs in, where that is not what helps later.
 fn hint(error: &account::Error, name: &Name, of: Of) -> Option<String> {
     match (error, of) {
-        (account::Error::SignInAgain { .. }, _) => Some(
-            "run the command again and answer anew: an answer is good once, and for a few minutes".to_owned(),
-        ),
         (account::Error::ClientRefused { .. }, Of::New) => {
             Some("check `--client-id` and `--client-secret-file` against what the service has".to_owned())
         }
@@ -99,7 +103,8 @@ fn hint(error: &account::Error, name: &Name, of: Of) -> Option<String> {
         )),
         (account::Error::Unavailable { .. }, _) => Some("run the command again later".to_owned()),
         (
-            account::Error::NotFound(_)
+            account::Error::SignInAgain { .. }
+            | account::Error::NotFound(_)
             | account::Error::Exists(_)
             | account::Error::InUse { .. }
             | account::Error::File { .. }

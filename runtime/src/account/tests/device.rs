@@ -69,12 +69,11 @@ async fn the_service_is_asked_as_seldom_as_it_wants() {
     let (token, waits, endpoint) = sign_in(replies).await;
     assert_eq!(token.unwrap().access.expose(), "access-7");
     assert_eq!(waits, [7, 12, 12, 24, 48]);
-    let asked = endpoint.asked.lock().unwrap();
+    let asked: Vec<Question> = std::mem::take(&mut *endpoint.asked.lock().unwrap());
     assert!(
         asked[0].0 == "https://login.test/device" && asked[0].2.contains("scope=Files.Read+offline_access")
     );
     assert!(asked[1].0 == "https://login.test/token" && asked[1].2.contains("device_code=sesame-device"));
-    drop(asked);
     // No interval is five seconds (RFC 8628, 3.2); none at all is not taken for leave to hammer.
     for (interval, expected) in [("", 5), (",\"interval\":0", 1), (",\"interval\":9999", 60)] {
         let (token, waits, _) = sign_in(vec![begun(interval), pending()]).await;

@@ -53,7 +53,7 @@ fn what_cannot_be_taken_over_says_why_without_repeating_it() {
     check("token = sesame", "line 1 is neither");
     check("{\"work\": \"sesame\"}", "not what `rclone config dump` prints");
     check("[work]\ntype = dropbox", "it has no token");
-    check("[work]\ntoken = sesame\nclient_id = id", "no token as rclone keeps it");
+    check("[work]\ntoken = sesame\nclient_id = id", "not a token as rclone keeps it");
     check("[work]\ntoken = {\"access_token\":\"sesame\"}", "as rclone itself");
     check(&CONFIG.replace("= global", "= cn"), "its `region` is set");
     check(&CONFIG.replace("region", "token_url"), "its `token_url` is set");
