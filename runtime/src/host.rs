@@ -443,31 +443,6 @@ impl Host {
     }
 }
 
-impl Host {
-    /// May this destination use this account? It must be of the connector's type, and may write only if
-    /// the account may.
-    ///
-    /// # Errors
-    /// When it may not, or there is no such account.
-    pub fn check_account(
-        &self,
-        destination: &Name,
-        account: &Name,
-        manifest: &Manifest,
-        read_only: bool,
-    ) -> Result<(), Error> {
-        let (destination, needed) = (destination.clone(), manifest.kind.clone());
-        let given = self.accounts.connector_type(account)?;
-        if given != needed {
-            return Err(Error::AccountType { destination, account: account.clone(), needed, given });
-        }
-        if !read_only && self.accounts.is_read_only(account)? {
-            return Err(Error::AccountReadOnly { destination, account: account.clone(), needed });
-        }
-        Ok(())
-    }
-}
-
 impl From<attached::Error> for ErrorKind {
     fn from(error: attached::Error) -> Self {
         error.kind()

@@ -53,7 +53,7 @@ Examples:
 ///
 /// The page must know the application: register one with the service and name it with `--client-id`,
 /// unless the connector brings one. Its redirect address is `http://localhost:53682/`, or the one that
-/// `--paste` shows. Secrets are read from files, since a command line is visible to other users.
+/// `--paste` shows. Secrets are read from files only, since a command line is visible to other users.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,5 @@
-//! What a sign-in needs, from the manifest of the account's connector and from what the operator set.
+//! What a sign-in needs, from the manifest of the account's connector and from what the operator set; and
+//! which account a destination may use.
 
 use std::sync::Arc;
 
@@ -11,6 +12,29 @@ use crate::{
 };
 
 impl Host {
+    /// May this destination use this account? It must be of the connector's type, and may write only if
+    /// the account may.
+    ///
+    /// # Errors
+    /// When it may not, or there is no such account.
+    pub fn check_account(
+        &self,
+        destination: &Name,
+        account: &Name,
+        manifest: &Manifest,
+        read_only: bool,
+    ) -> Result<(), Error> {
+        let (destination, needed) = (destination.clone(), manifest.kind.clone());
+        let given = self.accounts.connector_type(account)?;
+        if given != needed {
+            return Err(Error::AccountType { destination, account: account.clone(), needed, given });
+        }
+        if !read_only && self.accounts.is_read_only(account)? {
+            return Err(Error::AccountReadOnly { destination, account: account.clone(), needed });
+        }
+        Ok(())
+    }
+
     /// The sign-in of an account that is to be, as this client.
     ///
     /// # Errors
