@@ -5,7 +5,10 @@ mod account;
 mod connector;
 mod destination;
 mod transfer;
+mod vault;
 
+use std::io::Read as _;
+use std::os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -13,14 +16,20 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use wharf_runtime::home::Name;
 use wharf_runtime::network::ConnectTo;
+use wharf_runtime::vault::{Given, Key, Source};
 
-pub(crate) use account::{Account, AccountAdd};
+pub(crate) use account::{Account, AccountAdd, AccountImport, Renewal, SignIn};
 pub(crate) use connector::{Connector, ConnectorInstall, ConnectorPack};
 pub(crate) use destination::{Destination, DestinationCreate, HttpVersion, OptionSetting};
 pub(crate) use transfer::{Copy, List, Move, Remove};
+pub(crate) use vault::Vault;
 
 use crate::exit::Exit;
 use crate::location::Remote;
+use crate::report::Failure;
+
+/// Longest file with a key: a line of text, and room.
+const KEY_FILE_BYTES_MAX: u64 = 1024;
 
 /// What follows the options of `wharf --help`.
 static AFTER_LONG_HELP: LazyLock<String> = LazyLock::new(|| {
@@ -28,7 +37,7 @@ static AFTER_LONG_HELP: LazyLock<String> = LazyLock::new(|| {
         "\
 First steps:
   wharf connector install onedrive.wasm --allow-unsigned
-  wharf account add work --type onedrive --token-file token.json
+  wharf account add work --type onedrive --client-id ID
   wharf destination create archive --type onedrive --account work \\
       --backup-directory /backups/server1
   wharf copy /srv/data archive:data
@@ -193,6 +202,9 @@ Examples:
         #[arg(long, value_name = "N", conflicts_with = "summary")]
         limit: Option<usize>,
     },
+    /// The vault: the key that seals what is secret
+    #[command(subcommand)]
+    Vault(Vault),
     /// Print a script that completes wharf's command line in a shell
     #[command(after_help = "\
 Examples:
@@ -215,6 +227,37 @@ pub(crate) fn is_json_asked_for() -> bool {
 pub(crate) fn is_plain() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     is_set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
+/// The keys that are given from outside: in the environment, or as credentials of systemd.
+pub(crate) fn given_keys() -> Result<Given, Failure> {
+    Ok(Given {
+        key: given_key("WHARF_VAULT_KEY", "wharf-vault-key")?,
+        old: given_key("WHARF_VAULT_KEY_OLD", "wharf-vault-key-old")?,
+    })
+}
+
+fn given_key(variable: &str, credential: &str) -> Result<Option<Key>, Failure> {
+    if let Some(text) = std::env::var_os(variable).filter(|text| !text.is_empty()) {
+        return Ok(Some(Key::given(text.as_bytes(), Source::Environment)?));
+    }
+    let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") else { return Ok(None) };
+    let path = PathBuf::from(folder).join(credential);
+    let unreadable = |problem| Failure::local("read", &path, problem);
+    let file = match std::fs::File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    // Access lists of systemd show as permissions of the group; nobody else has a right to it.
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
+    if mode & 0o007 != 0 {
+        let message = format!("the key `{}` can be read by others (mode {mode:o})", path.display());
+        return Err(Failure::new(Exit::Home, message).with_hint(format!("run `chmod o= {}`", path.display())));
+    }
+    let mut bytes = Vec::new();
+    file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(Some(Key::given(&bytes, Source::Credential)?))
 }
 
 /// Where data of a user's programs usually lies (XDG base directories).

@@ -8,17 +8,19 @@ mod completion;
 mod connector;
 mod copy;
 mod destination;
+mod vault;
 
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 
+use wharf_runtime::account::sign_in_hint;
 use wharf_runtime::attached::Attached;
 use wharf_runtime::home::{Home, Name};
 use wharf_runtime::host::Host;
 use wharf_runtime::network;
 
-use crate::args::{Arguments, Command, Global};
+use crate::args::{Arguments, Command, Global, given_keys};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::report::Failure;
@@ -52,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Rm(remove) => waiting(Box::pin(change::remove(desk, remove))),
         Command::Audit { destination, summary: true, limit: _ } => audit::summary(desk, destination),
         Command::Audit { destination, summary: false, limit } => audit::list(desk, destination, *limit),
+        Command::Vault(command) => vault::run(desk, command),
         Command::Completion { shell } => completion::print(desk, *shell),
     }
 }
@@ -70,7 +73,7 @@ impl Desk<'_> {
             ca_certificates: self.global.ca_cert.clone(),
             ..network::Options::default()
         };
-        Ok(Host::open(&self.home_path()?, options)?)
+        Ok(Host::open_with(&self.home_path()?, options, &given_keys()?)?)
     }
 
     fn home_path(self) -> Result<PathBuf, Failure> {
@@ -86,9 +89,7 @@ impl Desk<'_> {
 async fn recorded<T>(host: &Host, attached: &Attached, done: Result<T, Failure>) -> Result<T, Failure> {
     let settled = attached.settle().await;
     let done = done.map_err(|failure| match (failure.exit(), account_of(host, attached)) {
-        (Exit::SignIn, Some(account)) => {
-            failure.with_hint(format!("run `wharf account authorize {account} --token-file FILE`"))
-        }
+        (Exit::SignIn, Some(account)) => failure.with_hint(sign_in_hint(&account)),
         _ => failure,
     })?;
     settled?;
@@ -100,7 +101,7 @@ fn account_of(host: &Host, attached: &Attached) -> Option<Name> {
 }
 
 /// Run what mostly waits for a service, on this thread.
-fn waiting<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+fn waiting<T, E: From<Failure>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     finish(tokio::runtime::Builder::new_current_thread(), work)
 }
 
@@ -112,10 +113,10 @@ fn moving<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failur
     finish(builder, work)
 }
 
-fn finish<T>(
+fn finish<T, E: From<Failure>>(
     mut builder: tokio::runtime::Builder,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     let runtime = builder.enable_all().build().map_err(no_runtime)?;
     let done = runtime.block_on(work);
     // Whoever interrupts twice does not wait for a disk that hangs.

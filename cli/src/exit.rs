@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use wharf_runtime::{ErrorKind, account, destination, host, registry};
+use wharf_runtime::{ErrorKind, account, destination, host, registry, rotation, vault};
 
 /// Why the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +201,50 @@ impl From<&account::Error> for Exit {
     }
 }
 
+impl From<&account::sign_in::Error> for Exit {
+    fn from(error: &account::sign_in::Error) -> Self {
+        match error {
+            account::sign_in::Error::Account(error) => Self::from(error),
+            account::sign_in::Error::Unsupported { .. }
+            | account::sign_in::Error::Declined { .. }
+            | account::sign_in::Error::OtherQuestion(_)
+            | account::sign_in::Error::Pasted { .. }
+            | account::sign_in::Error::TooLate { .. }
+            | account::sign_in::Error::Port { .. }
+            | account::sign_in::Error::Random(_) => Self::from(error.kind()),
+        }
+    }
+}
+
+impl From<&vault::Error> for Exit {
+    fn from(error: &vault::Error) -> Self {
+        match error {
+            vault::Error::InUse { .. } => Self::Exists,
+            vault::Error::NoNewKey { .. } => Self::Usage,
+            vault::Error::Home(_)
+            | vault::Error::KeyDamaged(_)
+            | vault::Error::RecordDamaged
+            | vault::Error::NoKey(_)
+            | vault::Error::KeyAbsent(_)
+            | vault::Error::OtherKey { .. }
+            | vault::Error::NotAgreed { .. }
+            | vault::Error::OldAbsent(_)
+            | vault::Error::NothingSealed
+            | vault::Error::NotOurs
+            | vault::Error::Sealing => Self::Home,
+        }
+    }
+}
+
+impl From<&rotation::Error> for Exit {
+    fn from(error: &rotation::Error) -> Self {
+        match error {
+            rotation::Error::Vault(error) => Self::from(error),
+            rotation::Error::Home(_) | rotation::Error::Account(_) | rotation::Error::State(_) => Self::Home,
+        }
+    }
+}
+
 impl From<&destination::Error> for Exit {
     fn from(error: &destination::Error) -> Self {
         match error {
@@ -247,7 +291,9 @@ impl From<&host::Error> for Exit {
             | host::Error::ConnectorDisabled { .. }
             | host::Error::NoAccount { .. }
             | host::Error::AccountType { .. }
+            | host::Error::AccountReadOnly { .. }
             | host::Error::NoClient(_)
+            | host::Error::NoSignIn(_)
             | host::Error::Unsigned => Self::from(error.kind()),
         }
     }

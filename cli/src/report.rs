@@ -13,7 +13,7 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, registry, sandbox, transfer,
+    account, attached, audit, catalog, destination, home, host, registry, rotation, sandbox, transfer, vault,
 };
 
 use crate::exit::Exit;
@@ -150,6 +150,7 @@ macro_rules! known {
 
 known! {
     account::Error => |error| Exit::from(error);
+    account::sign_in::Error => |error| Exit::from(error);
     attached::Error => |error| Exit::from(error.kind());
     audit::Error => |_| Exit::Home;
     catalog::Error => |_| Exit::Home;
@@ -157,6 +158,8 @@ known! {
     home::Error => |_| Exit::Home;
     host::Error => |error| Exit::from(error);
     registry::Error => |error| Exit::from(error);
+    rotation::Error => |error| Exit::from(error);
+    vault::Error => |error| Exit::from(error);
     transfer::Error => |error| Exit::from(error.kind());
 }
 

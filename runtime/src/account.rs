@@ -6,11 +6,17 @@
 //! token must be on disk before it is used, and must wait for nobody else's transaction.
 //!
 //! The operator's side is [`Accounts`]; the side that signs requests is [`Account`], which refreshes
-//! by itself. How a token is asked for is in `message`, what is kept of it in `token`.
+//! by itself. How a token is asked for is in `message`, what is kept of it in `token`. A person signs in
+//! through `sign_in`: with the answer of a page (`loopback`, or pasted) or with a device code (`device`).
 
+mod device;
+mod error;
 mod live;
+mod loopback;
 mod message;
 mod pause;
+pub mod rclone;
+pub mod sign_in;
 mod token;
 
 use std::{
@@ -24,17 +30,17 @@ use serde::{Deserialize, Serialize};
 
 use self::token::Safe;
 pub use self::{
+    error::{Error, sign_in_hint},
     live::{Account, Credential, LOCK_WAIT, REFRESH_MARGIN, REFUSED_WINDOW},
     message::{Authorization, REPLY_BYTES_MAX, exchange_code},
     pause::{PAUSE_MAX, Paused},
-    token::{StoredToken, TokenError},
+    token::{Method, StoredToken, TokenError},
 };
 use crate::{
     clock::Clock,
-    hint::Hint,
-    home::{self, Created, Home, Name, Subject},
+    home::{Created, Home, Name, Subject},
     secret::Secret,
-    vault::{self, Vault},
+    vault::Vault,
 };
 
 /// Largest `accounts/NAME.toml` that is read: four short lines, with room for comments.
@@ -42,118 +48,6 @@ const FILE_BYTES_MAX: u64 = 16 * 1024;
 
 /// How long a change of accounts waits for another one: each takes a few fsyncs.
 const CONFIGURATION_WAIT: Duration = Duration::from_secs(10);
-
-/// What can be wrong with an account.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Error {
-    /// There is no account of this name.
-    #[error("there is no account `{0}`")]
-    NotFound(Name),
-    /// There is one already.
-    #[error("there is an account `{0}` already")]
-    Exists(Name),
-    /// Destinations name it.
-    #[error("account `{name}` is used by {}", list(.users))]
-    InUse {
-        /// The account.
-        name: Name,
-        /// The destinations that name it.
-        users: Vec<Name>,
-    },
-    /// `accounts/NAME.toml` is not what it should be.
-    #[error("`accounts/{name}.toml` {problem}")]
-    File {
-        /// The account.
-        name: Name,
-        /// What is wrong, and where.
-        problem: String,
-    },
-    /// The sealed secrets do not open with this home's key.
-    #[error("the secrets of account `{0}` are missing, damaged or sealed with another key")]
-    Sealed(Name),
-    /// The connector's token endpoint cannot be used as it is.
-    #[error("account `{account}` cannot use the token endpoint: {problem}")]
-    Endpoint {
-        /// The account.
-        account: Name,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Only a person can help: the sign-in expired, was revoked or needs consent.
-    #[error("account `{account}` must sign in again: {reason}")]
-    SignInAgain {
-        /// The account.
-        account: Name,
-        /// What the service said, shortened, without secrets.
-        reason: String,
-    },
-    /// The service does not accept the client id or secret.
-    #[error("the service refuses the client of account `{account}`: {reason}")]
-    ClientRefused {
-        /// The account.
-        account: Name,
-        /// What the service said, shortened, without secrets.
-        reason: String,
-    },
-    /// A token that was refreshed a moment ago is refused again; refreshing once more would not help.
-    #[error("the service refuses account `{account}` although its token was refreshed {} s ago", .age.as_secs())]
-    StillRefused {
-        /// The account.
-        account: Name,
-        /// How long ago.
-        age: Duration,
-    },
-    /// No new token for now; trying later may help.
-    #[error("no new token for account `{account}` for now: {reason}")]
-    Unavailable {
-        /// The account.
-        account: Name,
-        /// What happened.
-        reason: String,
-    },
-    /// The home cannot be read or written.
-    #[error(transparent)]
-    Home(Arc<home::Error>),
-    /// The secrets cannot be sealed.
-    #[error(transparent)]
-    Vault(Arc<vault::Error>),
-}
-
-impl Hint for Error {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotFound(_) => Some("run `wharf account list` to see which there are".to_owned()),
-            Self::Exists(name) => Some(format!(
-                "run `wharf account authorize {name} --token-file FILE` to give it a new sign-in"
-            )),
-            Self::InUse { .. } => Some("delete those destinations first".to_owned()),
-            Self::SignInAgain { account, .. } | Self::Sealed(account) => {
-                Some(format!("run `wharf account authorize {account} --token-file FILE`"))
-            }
-            Self::ClientRefused { account, .. } => {
-                Some(format!("check `client_id` in `accounts/{account}.toml`, and the client's secret"))
-            }
-            Self::StillRefused { account, .. } => Some(format!(
-                "if this lasts, the sign-in lacks a permission or was revoked: run `wharf account authorize {account} --token-file FILE`"
-            )),
-            Self::Home(error) => error.hint(),
-            Self::Vault(error) => error.hint(),
-            Self::File { .. } | Self::Endpoint { .. } | Self::Unavailable { .. } => None,
-        }
-    }
-}
-
-impl From<home::Error> for Error {
-    fn from(error: home::Error) -> Self {
-        Self::Home(Arc::new(error))
-    }
-}
-
-impl From<vault::Error> for Error {
-    fn from(error: vault::Error) -> Self {
-        Self::Vault(Arc::new(error))
-    }
-}
 
 /// How the client says who it is at the token endpoint (RFC 6749, 2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -229,6 +123,12 @@ pub struct Summary {
     pub expires: Option<SystemTime>,
     /// When it was last refreshed.
     pub refreshed: Option<SystemTime>,
+    /// Is it for read-only destinations alone?
+    pub read_only: bool,
+    /// When a person last signed in, or brought a token; none for accounts from before this was kept.
+    pub signed_in: Option<SystemTime>,
+    /// How that was.
+    pub method: Option<Method>,
     /// What the sign-in covers, as the service said it.
     pub scope: Option<String>,
     /// Until when the service asked for silence.
@@ -244,7 +144,18 @@ struct File {
     client_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token_url: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    read_only: bool,
     created: jiff::Timestamp,
+}
+
+/// How a person signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// By which way.
+    pub method: Method,
+    /// When.
+    pub at: SystemTime,
 }
 
 /// The accounts of a home.
@@ -261,7 +172,7 @@ impl Accounts {
         Self { home: home.clone(), vault: vault.clone() }
     }
 
-    /// Add an account, durably; a crash leaves the whole of it or nothing that counts.
+    /// Add an account from a token that was brought, durably; see [`add_signed_in`](Self::add_signed_in).
     ///
     /// # Errors
     /// [`Error::Exists`] when there is one of this name.
@@ -273,6 +184,24 @@ impl Accounts {
         client: Client,
         now: SystemTime,
     ) -> Result<(), Error> {
+        let signed_in = SignedIn { method: Method::TokenFile, at: now };
+        self.add_signed_in(name, connector_type, token, client, false, &signed_in)
+    }
+
+    /// Add an account, durably; a crash leaves the whole of it or nothing that counts. One that is
+    /// `read_only` serves read-only destinations alone.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when there is one of this name.
+    pub fn add_signed_in(
+        &self,
+        name: &Name,
+        connector_type: &str,
+        token: StoredToken,
+        client: Client,
+        read_only: bool,
+        signed_in: &SignedIn,
+    ) -> Result<(), Error> {
         let _configuration = self.home.lock(&Subject::Configuration, CONFIGURATION_WAIT)?;
         let _account = self.home.lock(&Subject::Account(name.clone()), LOCK_WAIT)?;
         if self.exists(name) {
@@ -282,33 +211,65 @@ impl Accounts {
             r#type: connector_type.to_owned(),
             client_id: client.id,
             token_url: client.token_url,
-            created: to_timestamp(now),
+            read_only,
+            created: to_timestamp(signed_in.at),
         };
         let text = toml::to_string(&file).map_err(|error| file_error(name, error.to_string()))?;
         // The account is there once its file is: whatever else it needs is there before.
         self.home.accounts().remove(&pause_file(name))?;
-        self.safe(name).store(&token::Secrets { token, client_secret: client.secret, refreshed: None })?;
+        self.safe(name).store(&token::Secrets::of_sign_in(token, client.secret, signed_in))?;
         match self.home.accounts().create(&operator_file(name), text.as_bytes())? {
             Created::Yes => Ok(()),
             Created::Existed => Err(Error::Exists(name.clone())),
         }
     }
 
-    /// Give an account a new sign-in, durably. Processes that use it find it at their next refresh.
+    /// Give an account a new sign-in, durably: until this returns the old one is there. Processes that
+    /// use it find the new one at their next refresh. `client_secret` takes the place of the one it has.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such account.
-    pub fn sign_in(&self, name: &Name, token: StoredToken) -> Result<(), Error> {
+    pub fn sign_in(
+        &self,
+        name: &Name,
+        token: StoredToken,
+        client_secret: Option<Secret>,
+        signed_in: &SignedIn,
+    ) -> Result<(), Error> {
         let _account = self.home.lock(&Subject::Account(name.clone()), LOCK_WAIT)?;
         self.file(name)?;
-        let safe = self.safe(name);
-        let client_secret = match safe.load() {
-            Ok(secrets) => secrets.client_secret,
-            // This is the remedy for secrets that cannot be opened; it must not need them.
-            Err(Error::Sealed(_)) => None,
-            Err(error) => return Err(error),
+        let client_secret = match client_secret {
+            Some(secret) => Some(secret),
+            None => self.client_secret(name)?,
         };
-        safe.store(&token::Secrets { token, client_secret, refreshed: None })
+        self.safe(name).store(&token::Secrets::of_sign_in(token, client_secret, signed_in))
+    }
+
+    /// The client's secret, as far as the secrets can be opened: a new sign-in is the remedy for those
+    /// that cannot, and must not need them.
+    fn client_secret(&self, name: &Name) -> Result<Option<Secret>, Error> {
+        match self.safe(name).load() {
+            Ok(secrets) => Ok(secrets.client_secret),
+            Err(Error::Sealed(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Is this account for read-only destinations alone?
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or when its file cannot be read.
+    pub fn is_read_only(&self, name: &Name) -> Result<bool, Error> {
+        Ok(self.file(name)?.read_only)
+    }
+
+    /// Where this account gets its tokens, and as which client: what the operator set for it wins over
+    /// what the connector's manifest says.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or when its files cannot be read.
+    pub fn endpoint(&self, name: &Name, manifest: TokenEndpoint) -> Result<TokenEndpoint, Error> {
+        Ok(self.file(name)?.endpoint(manifest, self.client_secret(name)?.as_ref()))
     }
 
     /// Their names, sorted.
@@ -352,6 +313,9 @@ impl Accounts {
             refreshable: secrets.token.refresh.is_some(),
             expires: secrets.token.expires,
             refreshed: secrets.refreshed,
+            read_only: file.read_only,
+            signed_in: secrets.signed_in,
+            method: secrets.method,
             scope: secrets.token.scope,
             paused_until: pause.until(now),
         })
@@ -403,18 +367,7 @@ impl Accounts {
         let file = self.file(name)?;
         let safe = self.safe(name);
         let secrets = safe.load()?;
-        let own_client = file.client_id.is_some();
-        let endpoint = TokenEndpoint {
-            url: file.token_url.unwrap_or(endpoint.url),
-            client_id: file.client_id.unwrap_or(endpoint.client_id),
-            client_secret: match &secrets.client_secret {
-                Some(secret) => Some(secret.clone()),
-                // A secret belongs to one client id.
-                None if own_client => None,
-                None => endpoint.client_secret,
-            },
-            auth: endpoint.auth,
-        };
+        let endpoint = file.endpoint(endpoint, secrets.client_secret.as_ref());
         let pause = pause::Pause::open(self.home.accounts(), &pause_file(name))?;
         Ok(Account::new(self.home.clone(), safe, secrets, endpoint, pause, transport, clock))
     }
@@ -427,6 +380,23 @@ impl Accounts {
         Ok(self.file(name)?.r#type)
     }
 
+    /// Seal the secrets of every account with the newest key. Returns how many were sealed anew, and the
+    /// accounts whose secrets no key of the home opens; those are left as they are.
+    ///
+    /// # Errors
+    /// When the home cannot be read or written.
+    pub(crate) fn reseal(&self) -> Result<(u64, Vec<Name>), Error> {
+        let (mut count, mut unopened) = (0, Vec::new());
+        for name in self.names()? {
+            match self.safe(&name).reseal() {
+                Ok(anew) => count += u64::from(anew),
+                Err(Error::Sealed(name)) => unopened.push(name),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((count, unopened))
+    }
+
     fn file(&self, name: &Name) -> Result<File, Error> {
         let bytes = self.home.accounts().read(&operator_file(name), FILE_BYTES_MAX)?;
         let bytes = bytes.ok_or_else(|| Error::NotFound(name.clone()))?;
@@ -435,6 +405,23 @@ impl Accounts {
 
     fn safe(&self, name: &Name) -> Safe {
         Safe::new(self.home.clone(), self.vault.clone(), name.clone())
+    }
+}
+
+impl File {
+    fn endpoint(&self, manifest: TokenEndpoint, client_secret: Option<&Secret>) -> TokenEndpoint {
+        let own_client = self.client_id.is_some();
+        TokenEndpoint {
+            url: self.token_url.clone().unwrap_or(manifest.url),
+            client_id: self.client_id.clone().unwrap_or(manifest.client_id),
+            client_secret: match client_secret {
+                Some(secret) => Some(secret.clone()),
+                // A secret belongs to one client id.
+                None if own_client => None,
+                None => manifest.client_secret,
+            },
+            auth: manifest.auth,
+        }
     }
 }
 
@@ -455,6 +442,11 @@ fn pause_file(name: &Name) -> String {
     format!("{name}.pause")
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 fn file_error(name: &Name, problem: String) -> Error {
     Error::File { name: name.clone(), problem }
 }
@@ -462,11 +454,6 @@ fn file_error(name: &Name, problem: String) -> Error {
 fn to_timestamp(time: SystemTime) -> jiff::Timestamp {
     let whole_seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     jiff::Timestamp::from_second(i64::try_from(whole_seconds).unwrap_or_default()).unwrap_or_default()
-}
-
-fn list(users: &[Name]) -> String {
-    let quoted: Vec<_> = users.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
 }
 
 #[cfg(test)]

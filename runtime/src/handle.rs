@@ -14,6 +14,8 @@ use crate::vault::{Purpose, Vault};
 
 /// How a handle begins, so that people know one when they see it, and a later form can differ.
 const PREFIX: &str = "wharf1.";
+/// Longest handle, in characters: the longest address and its name, sealed, in base64.
+const HANDLE_CHARACTERS_MAX: usize = 16 * 1024;
 /// Longest address that is sealed, in bytes: SharePoint's have about 2 KiB.
 const URL_BYTES_MAX: usize = 8 * 1024;
 
@@ -50,5 +52,30 @@ impl Handles {
         let text = self.vault.unseal(Purpose::Handle, &self.bound_to, &sealed).ok()?;
         let (name, address) = std::str::from_utf8(&text).ok()?.split_once('\0')?;
         Some(Opened { name: name.to_owned(), url: Url::parse(address).ok()? })
+    }
+
+    /// A text in which handles are (a session in the journal), with every handle sealed with the newest
+    /// key; none when one of them is not this destination's.
+    pub(crate) fn reseal(&self, text: &str) -> Option<String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find(PREFIX) {
+            let (before, after) = rest.split_at(at);
+            let coded = after.get(PREFIX.len()..)?;
+            let is_coded = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+            let end = coded.find(|character| !is_coded(character)).unwrap_or(coded.len());
+            let coded = coded.get(..end).filter(|coded| coded.len() <= HANDLE_CHARACTERS_MAX)?;
+            let sealed = URL_SAFE_NO_PAD.decode(coded).ok()?;
+            let sealed = match self.vault.reseal(Purpose::Handle, &self.bound_to, &sealed).ok()? {
+                Some(anew) => anew,
+                None => sealed,
+            };
+            out.push_str(before);
+            out.push_str(PREFIX);
+            out.push_str(&URL_SAFE_NO_PAD.encode(sealed));
+            rest = after.get(PREFIX.len() + end..)?;
+        }
+        out.push_str(rest);
+        Some(out)
     }
 }

@@ -4,7 +4,8 @@
 //! opens the home once, as a directory handle, and everything below is reached through that handle.
 //!
 //! ```text
-//! key                     the vault's key, 32 bytes, readable by its owner alone
+//! key                     the vault's key, 32 bytes, readable by its owner alone; key.next, its successor
+//! vault.json              which key it must be, where it is given from outside
 //! state.db                SQLite: what the runtime writes
 //! connectors.json         what is installed
 //! accounts/NAME.toml      what the operator wrote; NAME.sealed, the account's secrets; NAME.pause
@@ -44,6 +45,10 @@ use crate::hint::Hint;
 
 /// File name of the vault's key.
 pub(crate) const KEY_FILE: &str = "key";
+/// File name of the key that takes its place, until it does.
+pub(crate) const KEY_NEXT_FILE: &str = "key.next";
+/// File name of what is known of a key that is given from outside.
+pub(crate) const VAULT_FILE: &str = "vault.json";
 /// File name of the database.
 pub(crate) const STATE_FILE: &str = "state.db";
 /// File name of the list of installed connectors.
@@ -273,21 +278,28 @@ fn check_root(path: &Path, root: &Folder) -> Result<(), Error> {
     if mode & OTHERS_WRITE != 0 {
         return Err(Error::Writable { path: path.to_owned(), mode });
     }
-    match root.permissions_of(KEY_FILE).map_err(io_error)? {
-        Some(mode) if mode & OTHERS != 0 => Err(Error::KeyExposed { path: root.path_of(KEY_FILE), mode }),
-        Some(_) => Ok(()),
-        // Without a key it may be a home in the making, or the wrong folder altogether.
-        None => match root.names()?.into_iter().find(|name| !is_ours(name)) {
-            Some(found) => Err(Error::Foreign { path: path.to_owned(), found }),
-            None => Ok(()),
-        },
+    for key in [KEY_FILE, KEY_NEXT_FILE] {
+        match root.permissions_of(key).map_err(io_error)? {
+            Some(mode) if mode & OTHERS != 0 => {
+                return Err(Error::KeyExposed { path: root.path_of(key), mode });
+            }
+            Some(_) | None => {}
+        }
+    }
+    if root.has(KEY_FILE) || root.has(VAULT_FILE) {
+        return Ok(());
+    }
+    // Without a key it may be a home in the making, or the wrong folder altogether.
+    match root.names()?.into_iter().find(|name| !is_ours(name)) {
+        Some(found) => Err(Error::Foreign { path: path.to_owned(), found }),
+        None => Ok(()),
     }
 }
 
 fn is_ours(name: &str) -> bool {
     // The key too: another process may be making this home at the same time.
     FOLDERS.contains(&name)
-        || [KEY_FILE, CONNECTORS_FILE, "trust.toml"].contains(&name)
+        || [KEY_FILE, KEY_NEXT_FILE, VAULT_FILE, CONNECTORS_FILE, "trust.toml"].contains(&name)
         || name.starts_with(STATE_FILE)
 }
 

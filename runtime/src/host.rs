@@ -34,8 +34,10 @@ use crate::sandbox::{self, Connector, Sandbox};
 use crate::secret::Secret;
 use crate::state::{self, State};
 use crate::threads::Threads;
-use crate::vault::{self, Vault};
+use crate::vault::{self, Given, Vault};
 use crate::{ErrorKind, attached};
+
+mod sign_in;
 
 /// Settings that the compiled code depends on, beyond what the engine's own hash covers.
 const ARTEFACT_SETTINGS: &str = "1";
@@ -76,10 +78,14 @@ pub enum Error {
         "destination `{destination}` is of type `{needed}`, but account `{account}` is of type `{given}`"
     )]
     AccountType { destination: Name, account: Name, needed: String, given: String },
+    #[error("destination `{destination}` writes, but account `{account}` was signed in for reading alone")]
+    AccountReadOnly { destination: Name, account: Name, needed: String },
     #[error("destination `{destination}` would work in `{}`, where Wharf keeps its own home", directory.display())]
     HomeInside { destination: Name, directory: PathBuf },
     #[error("the connector `{0}` has no client id of its own")]
     NoClient(String),
+    #[error("connector `{0}` needs no account")]
+    NoSignIn(String),
     #[error("the connector is not signed")]
     Unsigned,
 }
@@ -97,11 +103,15 @@ impl Error {
             }
             Self::Account(account::Error::SignInAgain { .. }) | Self::NoAccount { .. } => ErrorKind::SignIn,
             Self::Component(_) => ErrorKind::Connector,
-            Self::Unsigned | Self::Disabled(_) | Self::ConnectorDisabled { .. } => ErrorKind::Denied,
+            Self::Unsigned
+            | Self::Disabled(_)
+            | Self::ConnectorDisabled { .. }
+            | Self::AccountReadOnly { .. } => ErrorKind::Denied,
             Self::Options { .. }
             | Self::HomeInside { .. }
             | Self::AccountType { .. }
             | Self::NoClient(_)
+            | Self::NoSignIn(_)
             | Self::Network(_) => ErrorKind::Usage,
             Self::Home(_)
             | Self::Vault(_)
@@ -136,14 +146,20 @@ impl Hint for Error {
                 Some(format!("see `wharf connector show {connector}`"))
             }
             Self::NoAccount { needed, .. } | Self::AccountType { needed, .. } => Some(format!(
-                "run `wharf account add NAME --type {needed} --token-file FILE`, and name it as the destination's account"
+                "run `wharf account add NAME --type {needed}`, and name it as the destination's account"
+            )),
+            Self::AccountReadOnly { needed, .. } => Some(format!(
+                "create the destination with `--read-only`, or with an account that may write: `wharf account add NAME --type {needed}`"
             )),
             Self::HomeInside { .. } => {
                 Some("choose a backup directory that neither holds the home nor lies in it".to_owned())
             }
-            Self::NoClient(_) => {
-                Some("add the account with `--client-id`, as registered with the service".to_owned())
-            }
+            Self::NoClient(_) => Some(
+                "register an application with the service (redirect address `http://localhost:53682/`), and \
+                 add the account with `--client-id ID`"
+                    .to_owned(),
+            ),
+            Self::NoSignIn(_) => Some("create its destinations without `--account`".to_owned()),
             Self::Unsigned => Some(
                 "`--allow-unsigned` installs it all the same; it is shown as unsigned everywhere".to_owned(),
             ),
@@ -199,8 +215,16 @@ impl Host {
     /// # Errors
     /// When the home, its key or the network's certificates are of no use.
     pub fn open(path: &Path, options: network::Options) -> Result<Self, Error> {
+        Self::open_with(path, options, &Given::default())
+    }
+
+    /// As [`open`](Self::open), with a key for the home that was given from outside.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); and when that is not the home's key.
+    pub fn open_with(path: &Path, options: network::Options, given: &Given) -> Result<Self, Error> {
         let home = Home::open(path)?;
-        let vault = Vault::open(&home)?;
+        let vault = Vault::open_with(&home, given)?;
         Ok(Self {
             accounts: Accounts::new(&home, &vault),
             destinations: Destinations::new(&home),
@@ -226,6 +250,12 @@ impl Host {
     #[must_use]
     pub const fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// What seals its secrets.
+    #[must_use]
+    pub const fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// The accounts.
@@ -406,13 +436,8 @@ impl Host {
         let Some(name) = &destination.account else {
             return Err(Error::NoAccount { destination: destination.name.clone(), needed });
         };
-        let given = self.accounts.connector_type(name)?;
-        if given != needed {
-            let (destination, account) = (destination.name.clone(), name.clone());
-            return Err(Error::AccountType { destination, account, needed, given });
-        }
-        let transport =
-            Arc::new(Transport { network: Arc::clone(&self.network), pool: name.as_str().into() });
+        self.check_account(&destination.name, name, manifest, destination.read_only)?;
+        let transport = self.transport(name);
         let account = self.accounts.open(name, endpoint(oauth), transport, Arc::clone(&self.clock))?;
         Ok(Some(account))
     }

@@ -85,6 +85,51 @@ pub enum Known {
     Theirs,
 }
 
+/// Have the sessions of all uploads sealed anew. `anew` makes one of a destination's name and a session;
+/// an upload for which it gives none is forgotten, and starts over. Returns how many were changed and
+/// how many forgotten.
+///
+/// # Errors
+/// When the database cannot be used; nothing is changed then.
+pub(crate) async fn reseal(
+    state: &state::State,
+    anew: impl Fn(&str, &str) -> Option<String> + Send + 'static,
+) -> Result<(u64, u64), state::Error> {
+    let work = move |connection: &Connection| {
+        let mut select = connection.prepare(
+            "SELECT shelf.destination, upload.shelf, upload.path, upload.session
+             FROM upload JOIN shelf ON shelf.id = upload.shelf",
+        )?;
+        let rows = select.query_map([], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, String>(3)?,
+            ))
+        })?;
+        let (mut changed, mut forgotten) = (0, 0);
+        for row in rows.collect::<Result<Vec<_>, _>>()? {
+            let (destination, shelf, path, session) = row;
+            match anew(&destination, &session) {
+                Some(same) if same == session => {}
+                Some(sealed) => {
+                    changed += 1;
+                    let update = "UPDATE upload SET session = ?1 WHERE shelf = ?2 AND path = ?3";
+                    connection.execute(update, params![sealed, shelf, path])?;
+                }
+                None => {
+                    forgotten += 1;
+                    let delete = "DELETE FROM upload WHERE shelf = ?1 AND path = ?2";
+                    connection.execute(delete, params![shelf, path])?;
+                }
+            }
+        }
+        Ok((changed, forgotten))
+    };
+    state.write(work).await
+}
+
 /// The uploads of one destination.
 #[derive(Debug, Clone)]
 pub struct Journal {

@@ -24,6 +24,7 @@ pub mod network;
 pub mod path;
 pub mod registry;
 pub mod retry;
+pub mod rotation;
 pub mod sandbox;
 pub mod secret;
 mod shown;

@@ -23,9 +23,11 @@ use wharf_runtime::sandbox::limits::Limits;
 use wharf_runtime::secret::Secret;
 use wharf_runtime::transfer::{self, Event, Observer, Options, Summary};
 
+mod browser;
 mod foreign;
 mod shell;
 
+pub use browser::{Page, SigningIn};
 pub use foreign::{Finished, Foreign};
 pub use shell::{Ran, Shell};
 

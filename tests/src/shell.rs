@@ -14,7 +14,7 @@ pub struct Shell {
     /// The home, and room for files.
     pub folder: tempfile::TempDir,
     // After the services, which run on it.
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// How a command ended.
@@ -78,7 +78,7 @@ impl Shell {
         let cloud = runtime.block_on(Cloud::start(options)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), cloud.ca_pem()).unwrap();
-        Self { cloud, folder, _runtime: runtime }
+        Self { cloud, folder, runtime }
     }
 
     /// The connector of a service installed, and the account `work`.
@@ -96,6 +96,11 @@ impl Shell {
         let shell = Self::with_account(service);
         shell.create("archive", service, &["--yes"]).done();
         shell
+    }
+
+    /// Wait for something on the emulators' own threads.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     /// Install the connector of a service.
@@ -229,6 +234,11 @@ fn stable(text: &str) -> String {
 }
 
 fn stable_line(line: &str) -> String {
+    let line = &[("state=", "[STATE]"), ("code_challenge=", "[CHALLENGE]"), ("the code `", "[CODE]")]
+        .into_iter()
+        .fold(line.to_owned(), |line, (before, word)| stable_drawn(&line, before, word));
+    let before = if line.contains("fingerprint  ") { "fingerprint  " } else { "fingerprint " };
+    let line = &stable_drawn(line, before, "[KEY]");
     let mut words: Vec<String> = line.split(' ').map(|word| stable_guid(&stable_moment(word))).collect();
     for at in 1..words.len() {
         let (unit, mark) = match words[at].find([';', ',', ')']) {
@@ -260,6 +270,13 @@ fn stable_line(line: &str) -> String {
         }
         None => text,
     }
+}
+
+/// What is drawn at random and follows `before`.
+fn stable_drawn(line: &str, before: &str, word: &str) -> String {
+    let Some((start, rest)) = line.split_once(before) else { return line.to_owned() };
+    let is_drawn = |character: char| character.is_ascii_alphanumeric() || "-_%".contains(character);
+    format!("{start}{before}{word}{}", rest.trim_start_matches(is_drawn))
 }
 
 /// `2026-01-31T12:00:00.123Z`, wherever it is in a word.

@@ -133,8 +133,8 @@ fn a_journey_from_install_to_removal() {
     ");
     insta::assert_snapshot!(shell.run(&["account", "list"]), @"
     --- stdout
-    NAME  TYPE      TOKEN                  CLIENT
-    work  onedrive  refreshed when needed  [GUID]
+    NAME  TYPE      FOR                  SIGNED IN                               TOKEN                  CLIENT
+    work  onedrive  reading and writing  [MOMENT] with a token file  refreshed when needed  [GUID]
     --- exit 0
     ");
     insta::assert_snapshot!(shell.run(&["destination", "list"]), @"

@@ -204,13 +204,13 @@ fn a_destination_without_an_account_that_can_be_used() {
     insta::assert_snapshot!(create(&["--account", "nobody"]), @"
     --- stderr
     error: destination `archive` names account `nobody`, which does not exist
-    hint: run `wharf account add nobody --type onedrive --token-file FILE` first
+    hint: run `wharf account add nobody --type onedrive` first
     --- exit 3
     ");
     insta::assert_snapshot!(create(&["--account", "other"]), @"
     --- stderr
     error: destination `archive` is of type `onedrive`, but account `other` is of type `dropbox`
-    hint: run `wharf account add NAME --type onedrive --token-file FILE`, and name it as the destination's account
+    hint: run `wharf account add NAME --type onedrive`, and name it as the destination's account
     --- exit 2
     ");
     create(&["--account", "work"]).done();
@@ -233,13 +233,13 @@ fn a_destination_without_an_account_that_can_be_used() {
     insta::assert_snapshot!(edited(line, ""), @"
     --- stderr
     error: destination `archive` needs an account of type `onedrive`
-    hint: run `wharf account add NAME --type onedrive --token-file FILE`, and name it as the destination's account
+    hint: run `wharf account add NAME --type onedrive`, and name it as the destination's account
     --- exit 6
     ");
     insta::assert_snapshot!(edited(line, "account = \"other\""), @"
     --- stderr
     error: destination `archive` is of type `onedrive`, but account `other` is of type `dropbox`
-    hint: run `wharf account add NAME --type onedrive --token-file FILE`, and name it as the destination's account
+    hint: run `wharf account add NAME --type onedrive`, and name it as the destination's account
     --- exit 2
     ");
     insta::assert_snapshot!(edited(line, "account = \"nobody\""), @"

@@ -90,6 +90,85 @@ fn no_secret_is_anywhere() {
     }
 }
 
+/// The whole of a sign-in: the code, the verifier, the state's answer, the application's secret, every token
+/// that came of it, and the keys of the home, old and new.
+#[test]
+fn no_secret_of_a_sign_in_is_anywhere() {
+    for service in Service::ALL {
+        let shell = Shell::new();
+        let mut printed = shell.install(service).to_string();
+        let (_, id, client_secret) = shell.client(service);
+        let secret_file = shell.file("client-secret", client_secret);
+        let add = ["account", "add", "work", "--type", service.kind(), "--client-id", id, "-vvv"];
+        let ways: [&[&str]; 2] = [&["--paste"], &["--port", "0"]];
+        let mut secrets = vec![client_secret.to_owned()];
+        for (turn, way) in ways.into_iter().enumerate() {
+            let words = if turn == 0 {
+                [&add[..], &["--client-secret-file", &secret_file], way].concat()
+            } else {
+                [&["account", "authorize", "work", "-vvv"], way].concat()
+            };
+            let signing_in = shell.signing_in(&words);
+            let page = shell.browse(&signing_in.url);
+            let code = match page.location.split_once("code=") {
+                Some((_, code)) => code.split('&').next().unwrap().to_owned(),
+                None => page.code().to_owned(),
+            };
+            let ran = if turn == 0 {
+                let answer = if page.location.is_empty() { page.code() } else { &page.location };
+                signing_in.answer(&shell, answer)
+            } else {
+                assert_eq!(shell.browse(&page.location).status, 200);
+                signing_in.end(&shell)
+            };
+            assert_eq!(ran.code, Some(0), "{ran}");
+            printed.push_str(&ran.to_string());
+            secrets.push(code);
+        }
+        let mut run = |words: &[&str]| {
+            let ran = shell.run(&[&["-vvv"], words].concat());
+            printed.push_str(&ran.to_string());
+            ran
+        };
+        run(&["account", "show", "work"]).done();
+        run(&["account", "list", "--json"]).done();
+        secrets.push(hex::encode(std::fs::read(shell.path("home/key")).unwrap()));
+        run(&["vault", "rotate", "--json"]).done();
+        run(&["vault", "show"]).done();
+        let key = std::fs::read(shell.path("home/key")).unwrap();
+        secrets.push(hex::encode(&key));
+        run(&[
+            "destination",
+            "create",
+            "archive",
+            "--type",
+            service.kind(),
+            "--account",
+            "work",
+            "--backup-directory",
+            "/backups",
+            "--yes",
+        ])
+        .done();
+        run(&["ls", "archive:"]).done();
+        run(&["account", "authorize", "work", "--paste"]).failed(2);
+        // What the emulators gave: every token that they ever issued, and what was sent to get it.
+        secrets.extend(shell.cloud.secrets());
+        assert!(secrets.len() >= 10, "{}", secrets.len());
+        let mut files = wharf_tests::tree(&shell.path("home"));
+        files.push(("what was printed".to_owned(), Some(printed.into_bytes())));
+        for (name, bytes) in files {
+            let Some(bytes) = bytes else { continue };
+            for secret in &secrets {
+                let is_there = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!is_there, "{service:?}: `{}…` is in {name}", &secret[..6]);
+            }
+            let is_key = bytes.windows(key.len()).any(|window| window == key);
+            assert!(!is_key || name == "key", "{service:?}: the key is in {name}");
+        }
+    }
+}
+
 #[test]
 fn a_certificate_that_nobody_vouches_for() {
     let shell = Shell::with_account(Service::OneDrive);

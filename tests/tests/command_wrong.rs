@@ -349,7 +349,7 @@ fn an_account_that_must_sign_in_again() {
             --- stderr
             error: cannot list `archive:`: the account's sign-in is no longer good
               caused by: account `work` must sign in again: invalid_grant: AADSTS50173: The provided grant has expired due to it being revoked. (GET https://graph.microsoft.com/v1.0/me/drive/root:/backups/server1:/children)
-            hint: run `wharf account authorize work --token-file FILE`
+            hint: run `wharf account authorize work`, with `--paste` where there is no browser
             --- exit 6
             ");
             let file = shell.file("hello.txt", "hello");
@@ -357,12 +357,17 @@ fn an_account_that_must_sign_in_again() {
             --- stderr
             error: cannot look at `archive:hello.txt`: the account's sign-in is no longer good
               caused by: account `work` must sign in again: invalid_grant: AADSTS50173: The provided grant has expired due to it being revoked. (GET https://graph.microsoft.com/v1.0/me/drive/root:/backups/server1/hello.txt)
-            hint: run `wharf account authorize work --token-file FILE`
+            hint: run `wharf account authorize work`, with `--paste` where there is no browser
             --- exit 6
             ");
         }
         let message = ran.failed(6);
-        assert!(message.contains("hint: run `wharf account authorize work --token-file FILE`"), "{message}");
+        assert!(
+            message.contains(
+                "hint: run `wharf account authorize work`, with `--paste` where there is no browser"
+            ),
+            "{message}"
+        );
         // What it says to run helps.
         let token = match service {
             Service::OneDrive => shell.cloud.onedrive().token_json(ACCOUNT),

@@ -152,6 +152,78 @@ fn a_graph_library() {
     foreign.assert_served();
 }
 
+/// Microsoft's own library signs in, by a device code and by a code with PKCE.
+#[test]
+fn microsofts_sign_in_library() {
+    let foreign = Foreign::new();
+    foreign.python("msal.py", true).done();
+    let summary = foreign.shell.cloud.summary();
+    assert_eq!((summary.unknown, summary.leaked_authorization), (0, 0), "{:?}", summary.kinds);
+    assert!(summary.kinds.contains_key("onedrive.device-code"), "{:?}", summary.kinds);
+}
+
+/// What rclone wrote into its configuration, Wharf takes over: as the file, and as rclone prints it.
+#[test]
+fn rclones_configuration_is_taken_over() {
+    let foreign = Foreign::new();
+    let shell = &foreign.shell;
+    for service in Service::ALL {
+        shell.install(service).done();
+    }
+    // Written by rclone itself, beside what is there.
+    let own = |name: &str, words: &[&str]| {
+        foreign.rclone(&[&["config", "create", "--non-interactive", name][..], words].concat()).done();
+    };
+    own(
+        "Photos 2",
+        &[
+            "dropbox",
+            "client_id=abc",
+            "client_secret=sesame",
+            r#"token={"access_token":"a","refresh_token":"r"}"#,
+        ],
+    );
+    own("disk", &["local"]);
+    own("plain", &["dropbox", r#"token={"access_token":"a","refresh_token":"r"}"#]);
+    let config = shell.path("rclone.conf");
+    let file = std::fs::read_to_string(&config).unwrap();
+    assert!(file.contains("client_secret = sesame"), "rclone keeps it in clear:\n{file}");
+    let imported = shell.run(&["account", "import", "--rclone", config.to_str().unwrap(), "--json"]);
+    assert_eq!(imported.code, Some(2), "{imported}");
+    let lines: Vec<serde_json::Value> =
+        imported.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |remote: &str| lines.iter().find(|line| line["remote"] == remote).unwrap();
+    assert_eq!(of("Photos 2")["account"], "photos-2");
+    assert!(of("disk")["problem"].as_str().unwrap().contains("no connector"), "{lines:?}");
+    assert!(of("plain")["problem"].as_str().unwrap().contains("as rclone itself"), "{lines:?}");
+    for service in Service::ALL {
+        let create = of(service.kind())["create"].as_str().unwrap();
+        // As a shell would take it apart.
+        let words: Vec<&str> = create.split(' ').skip(1).map(|word| word.trim_matches('\'')).collect();
+        shell.run(&[&words[..], &["--yes"]].concat()).done();
+        let place = format!("{}:", service.kind());
+        foreign.rclone(&["copy", "rclone.conf", &format!("{place}backups")]).done();
+        assert_eq!(shell.run(&["ls", &place]).done().trim(), "rclone.conf");
+        let show = shell.run(&["account", "show", service.kind(), "--json"]).json();
+        assert_eq!((&show[0]["method"], &show[0]["has_client_secret"]), (&"rclone".into(), &true.into()));
+    }
+    for (print, name) in [(vec!["config", "dump"], "dump"), (vec!["config", "show", "dropbox"], "one")] {
+        shell.run(&["destination", "delete", "dropbox"]);
+        shell.run(&["account", "remove", "dropbox"]).done();
+        let printed = shell.file(name, foreign.rclone(&print).done());
+        shell.run(&["account", "import", "--rclone", &printed, "dropbox"]).done();
+    }
+    // With a password on it, it is nobody's to read.
+    let mut encrypt =
+        foreign.rclone_command(&["config", "encryption", "set", "--password-command", "echo sesame"]);
+    let encrypted = encrypt.output().unwrap();
+    assert!(encrypted.status.success(), "{}", String::from_utf8_lossy(&encrypted.stderr));
+    let refused = shell.run(&["account", "import", "--rclone", config.to_str().unwrap()]);
+    assert!(refused.stderr.contains("this rclone configuration is encrypted"), "{refused}");
+    assert!(refused.stderr.contains("hint: have rclone decrypt it: `rclone config dump |"), "{refused}");
+    assert_eq!(refused.code, Some(2));
+}
+
 fn restic(service: Service) {
     let foreign = Foreign::new();
     let room = foreign.shell.path("data");

@@ -9,6 +9,8 @@ use wharf_runtime::destination::{
 use wharf_runtime::home::Name;
 use wharf_runtime::path::Directory;
 
+use super::Renewal;
+
 /// Destinations.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Destination {
@@ -22,6 +24,17 @@ pub(crate) enum Destination {
         /// Its name
         #[arg(value_name = "NAME")]
         name: Name,
+    },
+    /// Sign in the account that a destination names, when it must
+    ///
+    /// The same as `wharf account authorize` with that account's name.
+    #[command(after_help = "Example:\n  wharf destination authorize archive --paste")]
+    Authorize {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: Name,
+        #[command(flatten)]
+        renewal: Renewal,
     },
     /// Ask the service how full it is
     #[command(after_help = "Example:\n  wharf destination usage archive")]

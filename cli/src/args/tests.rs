@@ -46,6 +46,9 @@ fn long_help_says_more() {
     check("connector install --help", "grants nothing");
     check("destination create --help", "Nothing is sent to the service yet");
     check("account add --help", "Secrets are read from files only");
+    check("account authorize --help", "Until the new one is stored, the old one stays");
+    check("account import --help", "The configuration stays as it is");
+    check("vault rotate --help", "Refused while another command uses the home");
 }
 
 #[test]
@@ -66,6 +69,11 @@ fn what_makes_no_sense_is_refused() {
     check("ls a: --connect-to graph.microsoft.com:443:localhost:1", "HOST:PORT:ADDRESS:PORT");
     check("ls a: -q -v", "cannot be used with");
     check("account add a --type x --token-file f --client-secret-file g", "--client-id");
+    check("account add a --type x --paste --device", "cannot be used with");
+    check("account authorize a --device --port 1", "cannot be used with");
+    check("account authorize a --paste --token-file f", "cannot be used with");
+    check("account authorize a --port 65536", "65536 is not in 0..=65535");
+    check("account import", "--rclone <FILE>");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use wharf_runtime::network;
 use wharf_runtime::registry::Installed;
 
 use super::{Desk, connector::signature};
-use crate::args::{Destination, DestinationCreate, HttpVersion, OptionSetting};
+use crate::args::{Destination, DestinationCreate, HttpVersion, OptionSetting, Renewal};
 use crate::ask::{self, Unattended};
 use crate::exit::Exit;
 use crate::format;
@@ -27,6 +27,7 @@ pub(super) fn run(desk: Desk<'_>, command: &Destination) -> Result<(), Failure> 
         Destination::Create(create) => self::create(desk, create),
         Destination::List => show::list(desk),
         Destination::Show { name } => show::one(desk, name),
+        Destination::Authorize { name, renewal } => authorize(desk, name, renewal),
         Destination::Usage { name } => super::waiting(Box::pin(usage(desk, name))),
         Destination::Delete { name } => delete(desk, name),
     }
@@ -49,6 +50,17 @@ async fn usage(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
         desk.output.line(format_args!("full   {percent} %"))?;
     }
     Ok(())
+}
+
+/// A new sign-in for the account that it names.
+fn authorize(desk: Desk<'_>, name: &Name, renewal: &Renewal) -> Result<(), Failure> {
+    let configured = desk.host()?.destinations().load(name)?;
+    let Some(account) = configured.account else {
+        let message = format!("destination `{name}` names no account, so there is nothing to sign in");
+        return Err(Failure::new(Exit::Usage, message)
+            .with_hint("`wharf account list` shows the accounts that there are"));
+    };
+    super::account::authorize(desk, &account, renewal)
 }
 
 fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
@@ -108,16 +120,10 @@ fn check_account(host: &Host, create: &DestinationCreate, manifest: &Manifest) -
         (Some(account), Some(_)) => {
             if !host.accounts().exists(account) {
                 let (name, account) = (destination, account.clone());
-                let hint =
-                    format!("run `wharf account add {account} --type {needed} --token-file FILE` first");
+                let hint = format!("run `wharf account add {account} --type {needed}` first");
                 return Err(Failure::from(destination::Error::NoAccount { name, account }).with_hint(hint));
             }
-            let given = host.accounts().connector_type(account)?;
-            if given == needed {
-                return Ok(());
-            }
-            let account = account.clone();
-            Err(host::Error::AccountType { destination, account, needed, given }.into())
+            Ok(host.check_account(&create.name, account, manifest, create.read_only)?)
         }
     }
 }

@@ -227,9 +227,8 @@ impl Shared {
             turn.dead = Some((refresh.clone(), error.clone()));
         }
         let mut token = reply?;
-        token.scope = token.scope.or(stored.token.scope);
-        let secrets =
-            Secrets { token, client_secret: stored.client_secret, refreshed: Some(self.clock.now()) };
+        token.scope = token.scope.or(stored.token.scope.clone());
+        let secrets = Secrets { token, refreshed: Some(self.clock.now()), ..stored };
         self.store(turn, refresh, secrets).await
     }
 

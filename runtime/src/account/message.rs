@@ -102,7 +102,7 @@ pub(super) async fn refresh(
     Ok(token)
 }
 
-type ReadyClient = BasicClient<
+pub(super) type ReadyClient = BasicClient<
     oauth2::EndpointNotSet,
     oauth2::EndpointNotSet,
     oauth2::EndpointNotSet,
@@ -110,7 +110,7 @@ type ReadyClient = BasicClient<
     oauth2::EndpointSet,
 >;
 
-fn client(account: &Name, endpoint: &TokenEndpoint) -> Result<ReadyClient, Error> {
+pub(super) fn client(account: &Name, endpoint: &TokenEndpoint) -> Result<ReadyClient, Error> {
     let url = TokenUrl::new(endpoint.url.clone()).map_err(|error| endpoint_error(account, &error))?;
     let auth = match endpoint.auth {
         ClientAuth::Form => AuthType::RequestBody,
@@ -126,7 +126,7 @@ fn client(account: &Name, endpoint: &TokenEndpoint) -> Result<ReadyClient, Error
 
 /// Why there is no answer to read.
 #[derive(Debug, thiserror::Error)]
-enum NoAnswer {
+pub(super) enum NoAnswer {
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error("the token endpoint answered {0}")]
@@ -138,7 +138,7 @@ enum NoAnswer {
 }
 
 /// [`TokenTransport`] as the `oauth2` crate wants it.
-struct Carrier<'a>(&'a dyn TokenTransport);
+pub(super) struct Carrier<'a>(pub(super) &'a dyn TokenTransport);
 
 impl<'c> AsyncHttpClient<'c> for Carrier<'_> {
     type Error = NoAnswer;
@@ -167,7 +167,11 @@ async fn carry(transport: &dyn TokenTransport, request: HttpRequest) -> Result<H
     http::Response::builder().status(status).body(body).map_err(|_| NoAnswer::Status(status))
 }
 
-fn stored(account: &Name, reply: &BasicTokenResponse, now: SystemTime) -> Result<StoredToken, Error> {
+pub(super) fn stored(
+    account: &Name,
+    reply: &BasicTokenResponse,
+    now: SystemTime,
+) -> Result<StoredToken, Error> {
     let unusable = |problem: String| Error::Endpoint { account: account.clone(), problem };
     match reply.token_type() {
         BasicTokenType::Bearer => {}
@@ -193,7 +197,7 @@ type Failed = RequestTokenError<NoAnswer, BasicErrorResponse>;
 
 /// What a failed request means for the operator. `told` are the secrets that it carried: whoever
 /// answered knows them, and may not have them printed here.
-fn explain(account: &Name, error: Failed, told: &[Option<&Secret>]) -> Error {
+pub(super) fn explain(account: &Name, error: Failed, told: &[Option<&Secret>]) -> Error {
     let account = account.clone();
     match error {
         RequestTokenError::ServerResponse(reply) => refusal(account, &reply, told),
@@ -201,16 +205,26 @@ fn explain(account: &Name, error: Failed, told: &[Option<&Secret>]) -> Error {
             Error::Unavailable { account, reason: plain(&failure.to_string(), told) }
         }
         // Neither the body nor the parser's words about it are repeated: they may hold a token.
-        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Error::Unavailable {
-            account,
-            reason: "the token endpoint gave an answer that is none".to_owned(),
-        },
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => no_answer(account),
     }
 }
 
+pub(super) fn no_answer(account: Name) -> Error {
+    let reason = "the token endpoint gave an answer that is none".to_owned();
+    Error::Unavailable { account, reason }
+}
+
 fn refusal(account: Name, reply: &BasicErrorResponse, told: &[Option<&Secret>]) -> Error {
-    let description = reply.error_description().map_or("", String::as_str);
-    let kind = reply.error();
+    refused(account, reply.error(), reply.error_description().map_or("", String::as_str), told)
+}
+
+/// What a refusal of the token endpoint means: `kind` is its code, `description` its words.
+pub(super) fn refused(
+    account: Name,
+    kind: &BasicErrorResponseType,
+    description: &str,
+    told: &[Option<&Secret>],
+) -> Error {
     let reason = match description {
         "" => plain(kind.as_ref(), told),
         description => plain(&format!("{}: {description}", kind.as_ref()), told),
@@ -245,7 +259,7 @@ fn has_sign_in_code(description: &str) -> bool {
 }
 
 /// A service's words, short, on one line and without what it was told.
-fn plain(text: &str, told: &[Option<&Secret>]) -> String {
+pub(super) fn plain(text: &str, told: &[Option<&Secret>]) -> String {
     let mut text = text.to_owned();
     for secret in told.iter().flatten().filter(|secret| !secret.expose().is_empty()) {
         text = text.replace(secret.expose(), "****");
@@ -254,6 +268,6 @@ fn plain(text: &str, told: &[Option<&Secret>]) -> String {
     line.chars().take(REASON_CHARACTERS_MAX).collect()
 }
 
-fn endpoint_error(account: &Name, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn endpoint_error(account: &Name, error: &dyn std::fmt::Display) -> Error {
     Error::Endpoint { account: account.clone(), problem: error.to_string() }
 }

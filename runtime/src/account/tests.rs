@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::*;
-use crate::home::tests::{all_files, scratch};
+use crate::{
+    hint::Hint as _,
+    home::tests::{all_files, scratch},
+};
 
 const START: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -157,10 +160,17 @@ impl Scene {
     }
 }
 
+fn by_hand() -> SignedIn {
+    SignedIn { method: Method::TokenFile, at: START }
+}
+
 fn text(credential: &Credential) -> &str {
     credential.access_token().expose()
 }
 
+mod device;
 mod live;
+mod loopback;
 mod operator;
 mod pause;
+mod question;

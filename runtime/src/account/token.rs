@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Error, sealed_file};
+use super::{Error, SignedIn, sealed_file};
 use crate::{
     home::{Home, Name},
     secret::Secret,
-    vault::{self, Purpose, Vault},
+    vault::{Purpose, Vault},
 };
 
 /// Longest token taken from anywhere, in bytes; Microsoft's reach 4 KiB, and a header must hold it.
@@ -54,6 +54,22 @@ pub struct StoredToken {
     pub lifetime: Option<Duration>,
     /// What it covers, as the service said it.
     pub scope: Option<String>,
+}
+
+/// How a person gave an account its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// A file with a token that was got elsewhere.
+    TokenFile,
+    /// rclone's configuration.
+    Rclone,
+    /// A browser on this machine, whose answer came back by itself.
+    Browser,
+    /// A browser anywhere, whose answer was pasted.
+    Pasted,
+    /// A device code.
+    DeviceCode,
 }
 
 /// A token as rclone (Go's `oauth2`) keeps it; it may have more members than these.
@@ -142,6 +158,22 @@ pub(super) struct Secrets {
     pub(super) client_secret: Option<Secret>,
     /// When the token was last refreshed; none for one that came from a sign-in.
     pub(super) refreshed: Option<SystemTime>,
+    /// When a person last signed in; none where that was before it was kept.
+    pub(super) signed_in: Option<SystemTime>,
+    /// How.
+    pub(super) method: Option<Method>,
+}
+
+impl Secrets {
+    /// What is kept of a sign-in.
+    pub(super) fn of_sign_in(
+        token: StoredToken,
+        client_secret: Option<Secret>,
+        signed_in: &SignedIn,
+    ) -> Self {
+        let (signed_in, method) = (Some(signed_in.at), Some(signed_in.method));
+        Self { token, client_secret, refreshed: None, signed_in, method }
+    }
 }
 
 /// [`Secrets`] as they are sealed.
@@ -155,6 +187,9 @@ struct Sealed {
     scope: Option<String>,
     client_secret: Option<Zeroizing<String>>,
     refreshed_ms: Option<u64>,
+    // Not in what earlier versions sealed.
+    signed_in_ms: Option<u64>,
+    method: Option<Method>,
 }
 
 /// Where the secrets of one account lie.
@@ -180,12 +215,8 @@ impl Safe {
         let sealed = self.home.accounts().read(&sealed_file(&self.name), SEALED_BYTES_MAX)?;
         let sealed = sealed.ok_or_else(damaged)?;
         let opened = self.vault.unseal(Purpose::Account, self.name.as_str().as_bytes(), &sealed);
-        let opened = opened.map_err(|error| match error {
-            vault::Error::NotOurs => damaged(),
-            error @ (vault::Error::Home(_) | vault::Error::KeyDamaged(_) | vault::Error::Sealing) => {
-                error.into()
-            }
-        })?;
+        // Whatever the reason, it does not open.
+        let opened = opened.map_err(|_| damaged())?;
         let sealed: Sealed = serde_json::from_slice(&opened).map_err(|_| damaged())?;
         let secret = |text: Zeroizing<String>| Secret::new(text.to_string());
         Ok(Secrets {
@@ -198,7 +229,21 @@ impl Safe {
             },
             client_secret: sealed.client_secret.map(secret),
             refreshed: sealed.refreshed_ms.map(moment),
+            signed_in: sealed.signed_in_ms.map(moment),
+            method: sealed.method,
         })
+    }
+
+    /// Seal what it holds with the newest key; whether it was sealed with another.
+    pub(super) fn reseal(&self) -> Result<bool, Error> {
+        let damaged = || Error::Sealed(self.name.clone());
+        let file = sealed_file(&self.name);
+        let sealed = self.home.accounts().read(&file, SEALED_BYTES_MAX)?.ok_or_else(damaged)?;
+        let bound_to = self.name.as_str().as_bytes();
+        let anew = self.vault.reseal(Purpose::Account, bound_to, &sealed).map_err(|_| damaged())?;
+        let Some(anew) = anew else { return Ok(false) };
+        self.home.accounts().write(&file, &anew)?;
+        Ok(true)
     }
 
     /// Replace what it holds, durably.
@@ -212,6 +257,8 @@ impl Safe {
             scope: secrets.token.scope.clone(),
             client_secret: secrets.client_secret.as_ref().map(text),
             refreshed_ms: secrets.refreshed.map(milliseconds),
+            signed_in_ms: secrets.signed_in.map(milliseconds),
+            method: secrets.method,
         };
         // Room from the start: growing would leave copies of secrets behind.
         let mut plaintext = Zeroizing::new(Vec::with_capacity(4 * TOKEN_BYTES_MAX));

@@ -203,7 +203,12 @@ impl Folder {
     /// # Errors
     /// When it is not there, or the disk fails.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
-        let rename = || self.dir.rename(from, &self.dir, to).and_then(|()| self.sync());
+        let rename = || {
+            step()?;
+            self.dir.rename(from, &self.dir, to)?;
+            step()?;
+            self.sync()
+        };
         rename().map_err(|source| self.error("rename", from, source))
     }
 

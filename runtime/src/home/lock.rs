@@ -34,6 +34,8 @@ pub enum Subject {
     Registry,
     /// The creation of the database.
     State,
+    /// The key that everything is sealed with: shared by all who use it, alone for who changes it.
+    Vault,
 }
 
 impl Subject {
@@ -44,6 +46,7 @@ impl Subject {
             Self::Configuration => "configuration".to_owned(),
             Self::Registry => "registry".to_owned(),
             Self::State => "state".to_owned(),
+            Self::Vault => "vault".to_owned(),
         }
     }
 }
@@ -56,6 +59,7 @@ impl fmt::Display for Subject {
             Self::Configuration => formatter.write_str("the home's configuration"),
             Self::Registry => formatter.write_str("the installed connectors"),
             Self::State => formatter.write_str("the home's database"),
+            Self::Vault => formatter.write_str("the home's key"),
         }
     }
 }
@@ -73,9 +77,35 @@ impl Home {
     /// # Errors
     /// [`Error::Busy`] when somebody holds it all that time.
     pub fn lock(&self, subject: &Subject, wait: Duration) -> Result<Lock, Error> {
+        self.wait_for(subject, wait, || self.try_lock(subject))
+    }
+
+    /// Take a lock together with all who take it like this, waiting at most `wait` for one who holds it
+    /// alone. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when somebody holds it alone all that time.
+    pub fn lock_shared(&self, subject: &Subject, wait: Duration) -> Result<Lock, Error> {
+        self.wait_for(subject, wait, || self.take(subject, FlockOperation::NonBlockingLockShared))
+    }
+
+    /// Take a lock if nobody holds it.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened or locked.
+    pub fn try_lock(&self, subject: &Subject) -> Result<Option<Lock>, Error> {
+        self.take(subject, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn wait_for(
+        &self,
+        subject: &Subject,
+        wait: Duration,
+        take: impl Fn() -> Result<Option<Lock>, Error>,
+    ) -> Result<Lock, Error> {
         let start = Instant::now();
         loop {
-            if let Some(lock) = self.try_lock(subject)? {
+            if let Some(lock) = take()? {
                 return Ok(lock);
             }
             if start.elapsed() >= wait {
@@ -85,14 +115,10 @@ impl Home {
         }
     }
 
-    /// Take a lock if nobody holds it.
-    ///
-    /// # Errors
-    /// When the lock file cannot be opened or locked.
-    pub fn try_lock(&self, subject: &Subject) -> Result<Option<Lock>, Error> {
+    fn take(&self, subject: &Subject, operation: FlockOperation) -> Result<Option<Lock>, Error> {
         let name = subject.file_name();
         let file = self.locks().open_in_place(&name)?;
-        if !lock_now(&file).map_err(|source| self.locks().error("lock", &name, source))? {
+        if !lock_by(&file, operation).map_err(|source| self.locks().error("lock", &name, source))? {
             return Ok(None);
         }
         // Only a courtesy to those who wait: a lock is held whether or not this can be written.
@@ -107,7 +133,8 @@ impl Home {
         Error::Busy { subject: subject.clone(), holder: self.holder(subject), waited }
     }
 
-    fn holder(&self, subject: &Subject) -> Option<u32> {
+    /// Who holds it, or held it last, where they said so.
+    pub(crate) fn holder(&self, subject: &Subject) -> Option<u32> {
         let file = self.locks().open_to_read(&subject.file_name()).ok()??.into_std();
         let mut note = [0; HOLDER_BYTES_MAX];
         let length = file.read_at(&mut note, 0).ok()?;
@@ -117,7 +144,11 @@ impl Home {
 
 /// Lock a file for this open description alone, if nobody else has it.
 pub(crate) fn lock_now(file: &impl std::os::fd::AsFd) -> io::Result<bool> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+    lock_by(file, FlockOperation::NonBlockingLockExclusive)
+}
+
+fn lock_by(file: &impl std::os::fd::AsFd, operation: FlockOperation) -> io::Result<bool> {
+    match flock(file, operation) {
         Ok(()) => Ok(true),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
         Err(error) => Err(error.into()),

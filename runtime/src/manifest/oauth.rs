@@ -13,6 +13,9 @@ pub struct OAuth {
     pub authorize: Option<String>,
     /// The device authorization endpoint (RFC 8628, 3.1).
     pub device: Option<String>,
+    /// Where the authorization page leads for those whose browser runs elsewhere: they paste the address
+    /// that it ends at. Without it the page is asked for no redirect, and shows the code itself.
+    pub paste_redirect: Option<String>,
     /// A public client that the vendor registered; an operator can bring another.
     pub client_id: Option<String>,
     /// How a client with a secret proves itself.
@@ -36,6 +39,7 @@ impl OAuth {
     pub(super) fn check(&self) -> Result<(), Error> {
         check_endpoint("oauth/token", Some(&self.token))?;
         check_endpoint("oauth/authorize", self.authorize.as_deref())?;
+        check_endpoint("oauth/paste_redirect", self.paste_redirect.as_deref())?;
         check_endpoint("oauth/device", self.device.as_deref())
     }
 }

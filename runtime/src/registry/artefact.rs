@@ -94,13 +94,41 @@ impl Artefacts {
         if u64::try_from(artefact.len()).is_ok_and(|length| length > ARTEFACT_BYTES_MAX) {
             return Err(Error::TooLarge);
         }
-        let inputs = key.hash();
+        let name = key.component.as_str();
+        Ok(self.home.artefacts().write(name, &self.sealed(&key.hash(), artefact))?)
+    }
+
+    fn sealed(&self, inputs: &[u8], artefact: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(artefact.len() + TRAILER_BYTES);
         bytes.extend_from_slice(artefact);
-        bytes.extend_from_slice(&inputs);
-        bytes.extend_from_slice(&self.vault.mac(Purpose::Artefact, &[&inputs, artefact]));
+        bytes.extend_from_slice(inputs);
+        bytes.extend_from_slice(&self.vault.mac(Purpose::Artefact, &[inputs, artefact]));
         bytes.extend_from_slice(MARK);
-        Ok(self.home.artefacts().write(key.component.as_str(), &bytes)?)
+        bytes
+    }
+
+    /// Seal every artefact with the newest key. One that no key of the home sealed goes: it will be
+    /// compiled again. Returns how many are sealed anew.
+    ///
+    /// # Errors
+    /// When the home cannot be read or written.
+    pub(crate) fn reseal(&self) -> Result<u64, home::Error> {
+        let folder = self.home.artefacts();
+        let mut count = 0;
+        for name in folder.names()? {
+            let opened = self.open(&name).ok().filter(|stored| self.verify(stored).is_ok());
+            let Some(stored) = opened else {
+                folder.remove(&name)?;
+                continue;
+            };
+            let sealed = self.sealed(&stored.inputs, &stored.artefact);
+            // A new key changes the mac and nothing else.
+            if !sealed.ends_with(&[stored.mac.as_slice(), MARK].concat()) {
+                folder.write(&name, &sealed)?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// The artefact of a component, verified. One that cannot be used is removed.
@@ -117,7 +145,22 @@ impl Artefacts {
     }
 
     fn read(&self, key: &ArtefactKey<'_>) -> Result<Artefact, Unusable> {
-        let (folder, name) = (self.home.artefacts(), key.component.as_str());
+        let stored = self.open(key.component.as_str())?;
+        if stored.inputs != key.hash() {
+            return Err(Unusable::Outdated);
+        }
+        self.verify(&stored)?;
+        Ok(Artefact(stored.artefact))
+    }
+
+    fn verify(&self, stored: &Stored) -> Result<(), Unusable> {
+        let parts = [stored.inputs.as_slice(), &stored.artefact];
+        self.vault.verify(Purpose::Artefact, &parts, &stored.mac).map_err(|_| Unusable::Altered)
+    }
+
+    /// What lies there under this name, not verified yet.
+    fn open(&self, name: &str) -> Result<Stored, Unusable> {
+        let folder = self.home.artefacts();
         let file = folder.open_to_read(name).map_err(|_| Unusable::Foreign)?.ok_or(Unusable::Absent)?;
         let metadata = file.metadata().map_err(|_| Unusable::Unreadable)?;
         let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
@@ -126,19 +169,22 @@ impl Artefacts {
         }
         // The very file that was looked at: a name may point elsewhere by now.
         let bytes_max = ARTEFACT_BYTES_MAX.saturating_add(u64::try_from(TRAILER_BYTES).unwrap_or_default());
-        let mut bytes = home::read_capped(file, metadata.len(), bytes_max)
+        let mut artefact = home::read_capped(file, metadata.len(), bytes_max)
             .map_err(|_| Unusable::Unreadable)?
             .ok_or(Unusable::Foreign)?;
-        let end = bytes.len().checked_sub(TRAILER_BYTES).ok_or(Unusable::Truncated)?;
-        let trailer = bytes.split_off(end);
+        let end = artefact.len().checked_sub(TRAILER_BYTES).ok_or(Unusable::Truncated)?;
+        let trailer = artefact.split_off(end);
         let (inputs, rest) = trailer.split_at_checked(INPUTS_BYTES).ok_or(Unusable::Truncated)?;
         let mac = rest.strip_suffix(MARK).ok_or(Unusable::Truncated)?;
-        if inputs != key.hash() {
-            return Err(Unusable::Outdated);
-        }
-        self.vault.verify(Purpose::Artefact, &[inputs, &bytes], mac).map_err(|_| Unusable::Altered)?;
-        Ok(Artefact(bytes))
+        Ok(Stored { inputs: inputs.to_vec(), mac: mac.to_vec(), artefact })
     }
+}
+
+/// An artefact as it lies there.
+struct Stored {
+    artefact: Vec<u8>,
+    inputs: Vec<u8>,
+    mac: Vec<u8>,
 }
 
 impl ArtefactKey<'_> {

@@ -259,6 +259,12 @@ impl Cloud {
         self.world.forget();
     }
 
+    /// Everything secret that either service ever issued or was shown at its sign-in pages: tokens, codes,
+    /// device codes, PKCE verifiers. A client must leave none of it lying about.
+    pub fn secrets(&self) -> Vec<String> {
+        [self.world.onedrive.secrets(), self.world.dropbox.secrets()].concat()
+    }
+
     /// What the control port understands, as text.
     pub fn control_help() -> &'static str {
         control::HELP

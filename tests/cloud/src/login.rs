@@ -79,6 +79,7 @@ fn refusal(flavour: Flavour, denied: Denied) -> Reply {
         Denied::Verifier => ("invalid_grant", 50_148, "The code_verifier does not match the code_challenge."),
         Denied::Redirect => ("invalid_grant", 50_011, "The redirect URI does not match."),
         Denied::Pending => ("authorization_pending", 70_016, "The user has not answered."),
+        Denied::TooSoon => ("slow_down", 70_017, "The client asks too often."),
         Denied::Declined => ("authorization_declined", 70_003, "The user declined."),
         Denied::Expired => ("expired_token", 70_020, "The device code has expired."),
     };
@@ -96,9 +97,10 @@ fn refusal(flavour: Flavour, denied: Denied) -> Reply {
         (Flavour::Dropbox, Denied::Verifier) => dropbox_error("invalid_grant", "invalid code verifier"),
         (Flavour::Dropbox, Denied::Redirect) => dropbox_error("invalid_grant", "redirect_uri mismatch"),
         (Flavour::Dropbox, Denied::Redeemed) => dropbox_error("invalid_grant", "code has already been used"),
-        (Flavour::Dropbox, Denied::Grant | Denied::Pending | Denied::Declined | Denied::Expired) => {
-            dropbox_error("invalid_grant", "refresh token is invalid or revoked")
-        }
+        (
+            Flavour::Dropbox,
+            Denied::Grant | Denied::Pending | Denied::TooSoon | Denied::Declined | Denied::Expired,
+        ) => dropbox_error("invalid_grant", "refresh token is invalid or revoked"),
     }
 }
 
@@ -235,6 +237,21 @@ fn success(flavour: Flavour, grant_type: &str, issued: &Issued) -> Reply {
     Reply::json(StatusCode::OK, &body)
 }
 
+/// Where the endpoints are (OpenID Connect Discovery), which Microsoft's own library asks first.
+pub(crate) fn discovery(call: &Call) -> Reply {
+    let at = |action: &str| call.same_host(&format!("/common/oauth2/v2.0/{action}"));
+    let body = json!({
+        "issuer": call.same_host("/{tenantid}/v2.0"),
+        "authorization_endpoint": at("authorize"),
+        "token_endpoint": at("token"),
+        "device_authorization_endpoint": at("devicecode"),
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "response_types_supported": ["code"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+    });
+    Reply::json(StatusCode::OK, &body)
+}
+
 /// The authorize page.
 pub(crate) fn authorize(tokens: &Tokens, flavour: Flavour, call: &Call) -> Reply {
     let page = |status, text: &str| Reply::page(status, format!("<html><p>{text}</p></html>"));
@@ -364,7 +381,7 @@ pub(crate) async fn device(tokens: &Tokens, call: &mut Call) -> Answer {
         "device_code": device_code,
         "verification_uri": uri,
         "expires_in": crate::token::DEVICE_LIFE.as_secs(),
-        "interval": 5,
+        "interval": tokens.switches().device_interval_seconds,
         "message": format!("To sign in, open {uri} and enter the code {user_code}."),
     });
     Ok(Reply::json(StatusCode::OK, &body))

@@ -57,6 +57,8 @@ pub struct TokenSwitches {
     pub decline: bool,
     /// Whether redirect addresses other than the machine's own are accepted.
     pub any_redirect: bool,
+    /// How many seconds a client must leave between two questions about a device code.
+    pub device_interval_seconds: u64,
     /// Whether a client must show its secret (a confidential client) or may use PKCE alone.
     pub secret_required: bool,
 }
@@ -77,6 +79,7 @@ impl TokenSwitches {
             auto_approve: true,
             decline: false,
             any_redirect: false,
+            device_interval_seconds: 5,
             secret_required: false,
         }
     }
@@ -133,6 +136,8 @@ pub(crate) enum Denied {
     Redirect,
     /// The device code's user has not answered yet.
     Pending,
+    /// The device code was asked about too soon.
+    TooSoon,
     /// The device code's user declined.
     Declined,
     /// The device code is too old.
@@ -209,6 +214,7 @@ struct Device {
     expires: Timestamp,
     user_code: String,
     approved: Option<bool>,
+    asked: Option<Timestamp>,
 }
 
 /// The tokens of one service.
@@ -230,6 +236,7 @@ struct State {
     codes: HashMap<String, Code>,
     devices: HashMap<String, Device>,
     counts: HashMap<String, u64>,
+    verifiers: Vec<String>,
 }
 
 impl Tokens {
@@ -247,6 +254,7 @@ impl Tokens {
                 codes: HashMap::new(),
                 devices: HashMap::new(),
                 counts: HashMap::new(),
+                verifiers: Vec::new(),
             }),
         }
     }
@@ -317,6 +325,7 @@ impl Tokens {
         }
         entry.redeemed = true;
         let wish = entry.wish.clone();
+        state.verifiers.extend(verifier.map(str::to_owned));
         Ok(self.grant(&mut state, wish))
     }
 
@@ -427,6 +436,7 @@ impl Tokens {
             expires: clock::later(self.clock.now(), DEVICE_LIFE),
             user_code: user_code.clone(),
             approved: None,
+            asked: None,
         };
         lock(&self.state).devices.insert(device.clone(), entry);
         (device, user_code)
@@ -456,12 +466,20 @@ impl Tokens {
     pub(crate) fn redeem_device(&self, client: &str, device: &str) -> Result<Issued, Denied> {
         let now = self.clock.now();
         let mut state = lock(&self.state);
-        let entry = state.devices.get(device).ok_or(Denied::Grant)?;
+        let interval = Duration::from_secs(state.switches.device_interval_seconds);
+        let entry = state.devices.get_mut(device).ok_or(Denied::Grant)?;
         if entry.wish.client != client {
             return Err(Denied::Grant);
         }
         if now >= entry.expires {
             return Err(Denied::Expired);
+        }
+        // A client's clock and this one are not the same to the millisecond.
+        let patience = interval.saturating_sub(Duration::from_millis(100));
+        let too_soon = entry.asked.is_some_and(|asked| now < clock::later(asked, patience));
+        entry.asked = Some(now);
+        if too_soon {
+            return Err(Denied::TooSoon);
         }
         match entry.approved {
             None => Err(Denied::Pending),
@@ -500,6 +518,13 @@ impl Tokens {
         if let Some(grant) = id.and_then(|id| state.grants.get_mut(&id)) {
             grant.revoked = true;
         }
+    }
+
+    /// Everything secret that was ever issued or shown here: tokens, codes, device codes and verifiers.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let state = lock(&self.state);
+        let issued = state.accesses.keys().chain(state.refreshes.keys()).chain(state.codes.keys());
+        issued.chain(state.devices.keys()).chain(&state.verifiers).cloned().collect()
     }
 
     /// How often tokens of an account have been refreshed.

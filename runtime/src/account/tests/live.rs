@@ -123,7 +123,7 @@ async fn what_another_process_got_is_taken() {
     assert_eq!(endpoint.questions(), 2);
     // A new sign-in by the operator is found as well.
     let fresh = StoredToken::from_rclone(r#"{"access_token":"signed-in","refresh_token":"r"}"#).unwrap();
-    scene.accounts.sign_in(&name("work"), fresh).unwrap();
+    scene.accounts.sign_in(&name("work"), fresh, None, &by_hand()).unwrap();
     let used = one.credential().await.unwrap();
     assert_eq!(text(&one.refused(&used).await.unwrap()), "signed-in");
     assert_eq!(endpoint.questions(), 2);
@@ -161,7 +161,10 @@ async fn errors_say_who_can_help() {
         assert!(!error.to_string().contains("refresh-0"), "{error}");
         match &error {
             Error::SignInAgain { .. } => {
-                assert_eq!(error.hint().unwrap(), "run `wharf account authorize work --token-file FILE`");
+                assert_eq!(
+                    error.hint().unwrap(),
+                    "run `wharf account authorize work`, with `--paste` where there is no browser"
+                );
                 "sign in"
             }
             Error::ClientRefused { .. } => "client",
@@ -235,7 +238,12 @@ async fn a_sign_in_that_is_gone_is_not_asked_for_again() {
     assert_eq!(endpoint.questions(), 1);
     scene
         .accounts
-        .sign_in(&name("work"), StoredToken::from_rclone(r#"{"access_token":"new"}"#).unwrap())
+        .sign_in(
+            &name("work"),
+            StoredToken::from_rclone(r#"{"access_token":"new"}"#).unwrap(),
+            None,
+            &by_hand(),
+        )
         .unwrap();
     assert_eq!(text(&account.credential().await.unwrap()), "new");
 }

@@ -55,7 +55,8 @@ fn no_secret_lies_in_the_home() {
         token_url: None,
     };
     scene.accounts.add(&name("work"), "dropbox", token.clone(), client, scene.clock.now()).unwrap();
-    scene.accounts.sign_in(&name("work"), token.clone()).unwrap();
+    let signed_in = SignedIn { method: Method::Pasted, at: scene.clock.now() };
+    scene.accounts.sign_in(&name("work"), token.clone(), None, &signed_in).unwrap();
     assert_eq!(scene.stored().client_secret.unwrap().expose(), "sesame-client");
     for (path, bytes) in all_files(scene.home.path()) {
         assert!(!bytes.windows(6).any(|window| window == b"sesame"), "{}", path.display());
@@ -120,10 +121,18 @@ fn a_broken_file_says_where() {
         .unwrap();
     scene.home.accounts().write("work.sealed", b"garbage").unwrap();
     let error = scene.accounts.show(&name("work"), START).unwrap_err();
-    assert_eq!(error.hint().unwrap(), "run `wharf account authorize work --token-file FILE`");
+    assert_eq!(
+        error.hint().unwrap(),
+        "run `wharf account authorize work`, with `--paste` where there is no browser"
+    );
     scene
         .accounts
-        .sign_in(&name("work"), StoredToken::from_rclone(r#"{"access_token":"a"}"#).unwrap())
+        .sign_in(
+            &name("work"),
+            StoredToken::from_rclone(r#"{"access_token":"a"}"#).unwrap(),
+            None,
+            &by_hand(),
+        )
         .unwrap();
     scene.accounts.show(&name("work"), START).unwrap();
 }

@@ -226,6 +226,11 @@ impl OneDrive {
         self.tokens.revoke(account);
     }
 
+    /// Everything secret that was ever issued or shown at its sign-in pages.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.tokens.secrets()
+    }
+
     /// How often tokens of an account have been refreshed.
     pub fn refreshes(&self, account: &str) -> u64 {
         self.tokens.refreshes(account)

@@ -124,6 +124,7 @@ fn is_delta(action: &str) -> bool {
 /// What a request turned out to be.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
+    Discovery,
     Authorize,
     Token,
     Device,
@@ -157,6 +158,7 @@ impl Operation {
     /// The name in the log.
     pub(crate) fn kind(&self, method: &Method) -> &'static str {
         match self {
+            Self::Discovery => "onedrive.discovery",
             Self::Authorize => "onedrive.authorize",
             Self::Token => "onedrive.token",
             Self::Device => "onedrive.device-code",
@@ -185,7 +187,8 @@ impl Operation {
                 let ticket: Option<ticket::Download> = service.seal.open(ticket::DOWNLOAD, text);
                 ticket.map(|ticket| ticket.account)
             }
-            Self::Authorize
+            Self::Discovery
+            | Self::Authorize
             | Self::Token
             | Self::Device
             | Self::Me
@@ -198,6 +201,9 @@ impl Operation {
 }
 
 fn login_operation(call: &Call) -> Option<Operation> {
+    if call.method == Method::GET && call.path.ends_with("/v2.0/.well-known/openid-configuration") {
+        return Some(Operation::Discovery);
+    }
     let (_, action) = call.path.split_once("/oauth2/v2.0/")?;
     match (call.method.as_str(), action) {
         ("GET", "authorize") => Some(Operation::Authorize),
@@ -323,6 +329,7 @@ pub(crate) async fn handle(world: &Arc<World>, operation: Operation, call: &mut 
         Operation::Authorize => {
             return Ok(login::authorize(&service.tokens, Flavour::Microsoft, call));
         }
+        Operation::Discovery => return Ok(login::discovery(call)),
         Operation::Token => return login::token(&service.tokens, Flavour::Microsoft, call).await,
         Operation::Device => return login::device(&service.tokens, call).await,
         Operation::Upload(token) => return storage(session::handle(service, &token, call).await),

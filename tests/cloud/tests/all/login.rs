@@ -124,7 +124,66 @@ async fn microsoft_device_code() {
     let url = format!("{MICROSOFT}/token");
     let pending = form(&bench, &url, &poll).await;
     assert_eq!(pending.json["error"], "authorization_pending");
+    let hasty = form(&bench, &url, &poll).await;
+    assert_eq!((hasty.status, &hasty.json["error"]), (400, &"slow_down".into()));
+    bench.cloud.clock().advance(Duration::from_secs(started.json["interval"].as_u64().unwrap()));
     assert_eq!(form(&bench, &url, &poll).await.status, 200);
+    assert_eq!(form(&bench, &url, &poll).await.json["error"], "invalid_grant", "it is good once");
+}
+
+#[tokio::test]
+async fn microsoft_device_code_that_is_declined_or_too_old() {
+    let bench = Bench::start().await;
+    let service = bench.cloud.onedrive();
+    let client = service.client_id();
+    let pairs = [("client_id", client), ("scope", "Files.Read")];
+    let url = format!("{MICROSOFT}/token");
+    for (decline, wait, expected) in [(true, 5, "authorization_declined"), (false, 901, "expired_token")] {
+        service.set_token_switches(TokenSwitches {
+            decline,
+            auto_approve: false,
+            ..service.token_switches()
+        });
+        let started = form(&bench, &format!("{MICROSOFT}/devicecode"), &pairs).await;
+        let poll = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("client_id", client),
+            ("device_code", started.json["device_code"].as_str().unwrap()),
+        ];
+        assert_eq!(form(&bench, &url, &poll).await.json["error"], "authorization_pending");
+        bench.cloud.clock().advance(Duration::from_secs(wait));
+        assert_eq!(form(&bench, &url, &poll).await.json["error"], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_bound_to_its_redirect_and_ends() {
+    let bench = Bench::start().await;
+    let dropbox = bench.cloud.dropbox();
+    let authorize = "https://www.dropbox.com/oauth2/authorize?response_type=code&token_access_type=offline";
+    let redirect = "http://localhost:53682/";
+    let url = format!("{authorize}&client_id={}&redirect_uri={redirect}", dropbox.client_id());
+    let code = || async {
+        let page = send(bench.bare(Method::GET, &url)).await;
+        let location = page.header("location").to_owned();
+        location.split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned()
+    };
+    let redeem = |code: String, redirect: &'static str| {
+        let pairs = [
+            ("grant_type", "authorization_code"),
+            ("client_id", dropbox.client_id()),
+            ("code", Box::leak(code.into_boxed_str())),
+            ("redirect_uri", redirect),
+        ];
+        let bench = &bench;
+        async move { form(bench, "https://api.dropboxapi.com/oauth2/token", &pairs).await }
+    };
+    let other = redeem(code().await, "http://localhost:1/").await;
+    assert_eq!((other.status, &other.json["error"]), (400, &"invalid_grant".into()));
+    let late = code().await;
+    bench.cloud.clock().advance(Duration::from_secs(601));
+    assert_eq!(redeem(late, redirect).await.status, 400);
+    assert_eq!(redeem(code().await, redirect).await.status, 200);
 }
 
 #[tokio::test]
