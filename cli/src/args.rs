@@ -4,6 +4,7 @@
 mod account;
 mod connector;
 mod destination;
+mod grant;
 mod transfer;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use wharf_runtime::network::ConnectTo;
 pub(crate) use account::{Account, AccountAdd};
 pub(crate) use connector::{Connector, ConnectorInstall, ConnectorPack};
 pub(crate) use destination::{Destination, DestinationCreate, HttpVersion, OptionSetting};
+pub(crate) use grant::{Grant, GrantAllow};
 pub(crate) use transfer::{Copy, List, Move, Remove};
 
 use crate::exit::Exit;
@@ -155,6 +157,9 @@ pub(crate) enum Command {
     /// Destinations: configured places to write backups to
     #[command(subcommand)]
     Destination(Destination),
+    /// Grants: what a connector may do at a destination
+    #[command(subcommand)]
+    Grant(Grant),
     Copy(Copy),
     #[command(visible_alias = "mv")]
     Move(Move),

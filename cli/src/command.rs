@@ -8,12 +8,14 @@ mod completion;
 mod connector;
 mod copy;
 mod destination;
+mod grant;
 
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 
 use wharf_runtime::attached::Attached;
+use wharf_runtime::destination::Caller;
 use wharf_runtime::home::{Home, Name};
 use wharf_runtime::host::Host;
 use wharf_runtime::network;
@@ -44,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Connector(command) => connector::run(desk, command),
         Command::Account(command) => account::run(desk, command),
         Command::Destination(command) => destination::run(desk, command),
+        Command::Grant(command) => grant::run(desk, command),
         Command::Copy(copy) => copy::run(desk, copy),
         Command::Move(moving) => waiting(Box::pin(change::relocate(desk, moving))),
         Command::Ls(list) => waiting(Box::pin(browse::list(desk, list))),
@@ -71,6 +74,13 @@ impl Desk<'_> {
             ..network::Options::default()
         };
         Ok(Host::open(&self.home_path()?, options)?)
+    }
+
+    /// Who runs this command, as far as the home is concerned.
+    fn caller(self, host: &Host) -> Result<Caller, Failure> {
+        let id = uzers::get_effective_uid();
+        let name = uzers::get_user_by_uid(id).map(|user| user.name().to_string_lossy().into_owned());
+        Ok(Caller::new(id, name, host.home().owner()?))
     }
 
     fn home_path(self) -> Result<PathBuf, Failure> {

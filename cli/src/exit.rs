@@ -206,7 +206,7 @@ impl From<&destination::Error> for Exit {
         match error {
             destination::Error::NotFound(_) | destination::Error::NoAccount { .. } => Self::NotFound,
             destination::Error::Exists(_) | destination::Error::DirectoryTaken { .. } => Self::Exists,
-            destination::Error::ReadOnlyForLife(..) => Self::Denied,
+            destination::Error::ForLife { .. } | destination::Error::NotOwner { .. } => Self::Denied,
             destination::Error::File { .. } | destination::Error::Home(_) => Self::Home,
         }
     }

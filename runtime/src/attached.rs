@@ -80,6 +80,29 @@ impl std::error::Error for Error {
 }
 
 impl Error {
+    /// What helps, where the host itself refused and knows.
+    fn remedy(&self) -> Option<&str> {
+        match &self.problem {
+            operation::Error::Refused { cause: Some(cause), .. } => cause.remedy.as_deref(),
+            operation::Error::Refused { cause: None, .. }
+            | operation::Error::Trapped(_)
+            | operation::Error::Overdrawn(_)
+            | operation::Error::Nonsense(_) => None,
+        }
+    }
+
+    /// Would nothing else fare better that is stored at the destination?
+    #[must_use]
+    pub const fn is_of_all(&self) -> bool {
+        match &self.problem {
+            operation::Error::Refused { cause: Some(cause), .. } => cause.of_all,
+            operation::Error::Refused { cause: None, .. }
+            | operation::Error::Trapped(_)
+            | operation::Error::Overdrawn(_)
+            | operation::Error::Nonsense(_) => false,
+        }
+    }
+
     /// What it is to a program.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -106,6 +129,9 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         let name = &self.destination;
+        if let Some(remedy) = self.remedy() {
+            return Some(remedy.to_owned());
+        }
         if let Some(folder) = &self.folder
             && let Some(hint) = self.hint_on_this_machine(folder)
         {

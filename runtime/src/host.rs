@@ -128,10 +128,10 @@ impl Hint for Error {
             Self::Audit(error) => error.hint(),
             Self::Network(_) => None,
             Self::Component(error) => component_hint(error),
-            Self::Options { destination, .. } => {
-                Some(format!("mend `[options]` in `destinations/{destination}.toml`"))
-            }
-            Self::Disabled(name) => Some(format!("set `disabled = false` in `destinations/{name}.toml`")),
+            Self::Options { destination, .. } => Some(format!(
+                "run `wharf destination modify {destination} --option KEY=VALUE`, or `--unset-option KEY`"
+            )),
+            Self::Disabled(name) => Some(format!("run `wharf destination modify {name} --disabled=false`")),
             Self::ConnectorDisabled { connector, .. } => {
                 Some(format!("see `wharf connector show {connector}`"))
             }
@@ -327,7 +327,7 @@ impl Host {
     /// # Errors
     /// When something it needs is missing, disabled or does not fit.
     pub async fn attach(&self, name: &Name) -> Result<Attached, Error> {
-        let destination = self.destinations.load(name)?;
+        let (destination, watch) = self.destinations.watch(name)?;
         if destination.disabled {
             return Err(Error::Disabled(name.clone()));
         }
@@ -348,7 +348,7 @@ impl Host {
         let folder = self.folder_of(&destination, &manifest)?;
         let grant = Grant::new(
             manifest,
-            destination.grants.iter().cloned(),
+            &destination.grants,
             destination.backup_directory.clone(),
             &options,
             destination.read_only,
@@ -367,7 +367,8 @@ impl Host {
         let budget = Budget::new(settings.retries, settings.elapsed_max);
         let audit = Audit::open(&self.home, name)?;
         let clock = Arc::clone(&self.clock);
-        let broker = Broker::new(settings, grant, handles, account, Arc::clone(&self.network), audit, clock);
+        let network = Arc::clone(&self.network);
+        let broker = Broker::new(settings, grant, watch, handles, account, network, audit, clock);
         let catalog = Catalog::new(State::open(&self.home)?);
         let shelf = catalog.shelf(name, &place(&destination)).await?;
         let threads = Threads::new(destination.threads.into());

@@ -15,6 +15,7 @@ use serde_json::Value;
 use wharf_runtime::account::{Client, StoredToken};
 use wharf_runtime::attached::Attached;
 use wharf_runtime::destination::{ConnectorReference, Destination};
+use wharf_runtime::grant::Granted;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::Host;
 use wharf_runtime::network::{self, ConnectTo};
@@ -184,7 +185,7 @@ impl Rig {
         let directory = Directory::parse(&format!("/backups/{name}")).unwrap();
         let mut destination = Destination::new(Name::parse(name).unwrap(), reference, directory);
         destination.account = Some(account_name(service, ACCOUNT));
-        destination.grants = manifest.routes.iter().map(|route| route.name.clone()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
         self.host.attach(&destination.name).await.unwrap()
@@ -207,7 +208,7 @@ impl Rig {
         let (_, manifest) = self.host.manifest(&reference).unwrap();
         let directory = Directory::parse(self.disk(name).to_str().unwrap()).unwrap();
         let mut destination = Destination::new(Name::parse(name).unwrap(), reference, directory);
-        destination.grants = manifest.permissions().map(|one| one.name().to_owned()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
         self.host.attach(&destination.name).await.unwrap()
@@ -439,7 +440,7 @@ impl Rig {
         let directory = Directory::parse(&format!("/backups/{name}")).unwrap();
         let mut destination = Destination::new(name.clone(), reference, directory);
         destination.account = Some(name);
-        destination.grants = manifest.routes.iter().map(|route| route.name.clone()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
         self.host.attach(&destination.name).await.unwrap()

@@ -361,8 +361,8 @@ async fn read_only(rig: &Rig, service: Service, writing: &Attached) {
     let mut destination = wharf_runtime::destination::Destination::new(name.clone(), reference, directory);
     destination.account =
         Some(wharf_runtime::home::Name::parse(&format!("reach-{}", service.kind())).unwrap());
-    destination.grants = writing.manifest().routes.iter().map(|route| route.name.clone()).collect();
-    destination.grants.retain(|grant| grant != "next-page");
+    destination.grants = wharf_runtime::grant::Granted::everything(writing.manifest());
+    destination.grants.deny("next-page");
     destination.read_only = true;
     rig.host.destinations().create(&destination).unwrap();
     let attached = rig.host.attach(&name).await.unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use wharf_runtime::destination::{self, Destination as Configured, Setting};
+use wharf_runtime::grant::Granted;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::{self, Host};
 use wharf_runtime::manifest::{Access, Manifest, OptionKind, Permission};
@@ -77,7 +78,7 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
         disk_limit: create.disk_limit,
         hidden: create.hidden,
         options,
-        grants: permissions.iter().map(|one| one.name().to_owned()).collect(),
+        grants: Granted::of(&manifest, permissions.iter().copied()),
         ..Configured::new(create.name.clone(), create.connector.clone(), create.backup_directory.clone())
     };
     host.check_directory(&configured, &manifest)?;
@@ -232,7 +233,7 @@ fn delete(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
     };
     let question = format!("Delete the configuration of destination `{name}`?");
     ask::confirm(desk.output, desk.global.yes, &question, Unattended::Goes)?;
-    host.destinations().delete(name)?;
+    host.destinations().delete(name, &desk.caller(&host)?)?;
     desk.output.note(format_args!("deleted destination `{name}`; what is stored in {place} stays"));
     Ok(())
 }

@@ -18,6 +18,7 @@ use super::output::LogBudget;
 use super::{Connector, Overdrawn, meter, store};
 use crate::broker::Arriving;
 use crate::broker::Call;
+pub use crate::broker::Cause;
 use crate::content::Section;
 use crate::entry::{Entry, Info, Kind};
 use crate::path::RelativePath;
@@ -54,11 +55,6 @@ impl Error {
         }
     }
 }
-
-/// What the host knows of a failure, in words for the operator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(pub String);
 
 /// A connector's reason, in the contract's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -444,7 +440,7 @@ impl Connector {
     }
 
     fn answer<T>(&self, call: &Call, answer: Result<T, wit::Error>) -> Result<T, Error> {
-        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause().map(Cause) })
+        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause() })
     }
 }
 

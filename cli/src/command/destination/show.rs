@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wharf_runtime::destination::{Destination as Configured, JobType};
+use wharf_runtime::grant::Standing;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::Host;
 use wharf_runtime::manifest::{Access, Manifest, Permission};
@@ -155,7 +156,7 @@ fn facts(output: &Output, configured: &Configured, installed: Option<&Installed>
 }
 
 fn granted(output: &Output, configured: &Configured, manifest: &Manifest) -> Result<(), Failure> {
-    let is_granted = |one: &Permission<'_>| configured.grants.iter().any(|name| name == one.name());
+    let is_granted = |one: &Permission<'_>| configured.grants.standing(manifest, *one) == Standing::Granted;
     let warn = |text: &str| output.paint(Tone::Warning, text);
     let in_force = manifest
         .permissions()
@@ -173,7 +174,7 @@ fn granted(output: &Output, configured: &Configured, manifest: &Manifest) -> Res
 }
 
 fn routes<'a>(configured: &Configured, manifest: &'a Manifest) -> Vec<RouteJson<'a>> {
-    let is_granted = |one: Permission<'_>| configured.grants.iter().any(|name| name == one.name());
+    let is_granted = |one: Permission<'_>| configured.grants.standing(manifest, one) == Standing::Granted;
     manifest.permissions().map(|one| RouteJson::new(manifest, one, Some(is_granted(one)))).collect()
 }
 
@@ -215,7 +216,7 @@ pub(super) struct DestinationJson<'a> {
     connector: String,
     unsigned: Option<bool>,
     signed_by: Option<String>,
-    grants: &'a [String],
+    grants: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     routes: Option<Vec<RouteJson<'a>>>,
 }
@@ -255,7 +256,7 @@ pub(super) fn json<'a>(configured: &'a Configured, installed: Option<&Installed>
         ),
         unsigned: installed.map(|installed| installed.unsigned),
         signed_by: installed.and_then(|installed| installed.signed_by.clone()),
-        grants: &configured.grants,
+        grants: configured.grants.routes.iter().map(|route| &*route.name).collect(),
         routes: None,
     }
 }
