@@ -244,6 +244,7 @@ impl From<&host::Error> for Exit {
             | host::Error::Options { .. }
             | host::Error::HomeInside { .. }
             | host::Error::Disabled(_)
+            | host::Error::InUse { .. }
             | host::Error::ConnectorDisabled { .. }
             | host::Error::NoAccount { .. }
             | host::Error::AccountType { .. }

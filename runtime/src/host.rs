@@ -13,20 +13,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::account::{self, Accounts, REPLY_BYTES_MAX, TokenEndpoint, TokenTransport, TransportError};
-use crate::attached::Attached;
+use crate::attached::{Attached, Gate};
 use crate::audit::{self, Audit};
 use crate::broker::{Broker, ELAPSED_MAX, Settings};
 use crate::catalog::{self, Catalog};
 use crate::clock::{Clock, SystemClock};
-use crate::destination::{self, ConnectorReference, Destination, Destinations, Setting};
+use crate::destination::{self, Caller, ConnectorReference, Destination, Destinations, Setting};
 use crate::folder::{self, Folder};
 use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::hint::Hint;
-use crate::home::{self, Home, Name};
+use crate::home::{self, Home, Name, Subject};
 use crate::journal::Journal;
 use crate::manifest::{Manifest, OAuth, OptionError, section};
 use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
+use crate::ownership::Server;
 use crate::registry::{self, ArtefactKey, Artefacts, Digest, Direction, Installed, Registry};
 use crate::retry::Budget;
 use crate::sandbox::limits::Limits;
@@ -34,6 +35,7 @@ use crate::sandbox::{self, Connector, Sandbox};
 use crate::secret::Secret;
 use crate::state::{self, State};
 use crate::threads::Threads;
+use crate::usage::{self, Usage};
 use crate::vault::{self, Vault};
 use crate::{ErrorKind, attached};
 
@@ -68,6 +70,8 @@ pub enum Error {
     Options { destination: Name, problem: OptionError },
     #[error("destination `{0}` is disabled")]
     Disabled(Name),
+    #[error("destination `{destination}` is in use: something is copied, listed or changed there")]
+    InUse { destination: Name },
     #[error("destination `{destination}` uses the connector `{connector}`, which is disabled")]
     ConnectorDisabled { destination: Name, connector: String },
     #[error("destination `{destination}` needs an account of type `{needed}`")]
@@ -97,6 +101,7 @@ impl Error {
             }
             Self::Account(account::Error::SignInAgain { .. }) | Self::NoAccount { .. } => ErrorKind::SignIn,
             Self::Component(_) => ErrorKind::Connector,
+            Self::InUse { .. } => ErrorKind::Exists,
             Self::Unsigned | Self::Disabled(_) | Self::ConnectorDisabled { .. } => ErrorKind::Denied,
             Self::Options { .. }
             | Self::HomeInside { .. }
@@ -141,6 +146,9 @@ impl Hint for Error {
             Self::HomeInside { .. } => {
                 Some("choose a backup directory that neither holds the home nor lies in it".to_owned())
             }
+            Self::InUse { destination } => Some(format!(
+                "run the same command once that has ended; `wharf audit {destination} --limit 5` shows what is being done"
+            )),
             Self::NoClient(_) => {
                 Some("add the account with `--client-id`, as registered with the service".to_owned())
             }
@@ -327,6 +335,7 @@ impl Host {
     /// # Errors
     /// When something it needs is missing, disabled or does not fit.
     pub async fn attach(&self, name: &Name) -> Result<Attached, Error> {
+        let in_use = self.home.share(&Subject::Use(name.clone()))?;
         let (destination, watch) = self.destinations.watch(name)?;
         if destination.disabled {
             return Err(Error::Disabled(name.clone()));
@@ -369,11 +378,35 @@ impl Host {
         let clock = Arc::clone(&self.clock);
         let network = Arc::clone(&self.network);
         let broker = Broker::new(settings, grant, watch, handles, account, network, audit, clock);
-        let catalog = Catalog::new(State::open(&self.home)?);
+        let state = State::open(&self.home)?;
+        let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), &destination);
+        let catalog = Catalog::new(state);
         let shelf = catalog.shelf(name, &place(&destination)).await?;
         let threads = Threads::new(destination.threads.into());
         let journal = Journal::new(shelf, self.home.clone());
-        Ok(Attached::new(name.clone(), connector, broker, threads, journal, budget))
+        Ok(Attached::new(name.clone(), connector, broker, threads, journal, budget, gate, in_use))
+    }
+
+    /// Delete a destination: its configuration, and what is remembered of it; not what is stored at its
+    /// service.
+    ///
+    /// # Errors
+    /// When it is in use, or the caller may not.
+    pub async fn delete(&self, name: &Name, caller: &Caller) -> Result<(), Error> {
+        self.destinations.check_deletion(name, caller)?;
+        let alone = self.home.try_lock(&Subject::Use(name.clone()))?;
+        let Some(_alone) = alone else { return Err(Error::InUse { destination: name.clone() }) };
+        // Killed in between, it is there and remembers nothing, which costs time and no file.
+        Catalog::new(State::open(&self.home)?).forget_destination(name).await?;
+        Ok(self.destinations.delete(name, caller)?)
+    }
+
+    /// How full the service of a destination was when it was asked last; nobody is asked.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn last_usage(&self, name: &Name) -> Result<Option<Usage>, Error> {
+        Ok(usage::of(&State::open(&self.home)?, name).await?)
     }
 
     /// May this destination have the backup directory that it names? What only the service knows is not

@@ -168,6 +168,14 @@ impl Rig {
         self.host.accounts().add(&name, service.kind(), token, client, std::time::SystemTime::now()).unwrap();
     }
 
+    /// A destination as one that has written before: what is counted is what a test does, not the mark
+    /// of ownership that goes before the first write.
+    async fn attach(&self, name: &Name) -> Attached {
+        let attached = self.host.attach(name).await.unwrap();
+        attached.consider_owned().await.unwrap();
+        attached
+    }
+
     /// A destination with every route granted, in `/backups/NAME`.
     pub async fn destination(&self, service: Service, name: &str) -> Attached {
         self.destination_with(service, name, |_| {}).await
@@ -188,7 +196,7 @@ impl Rig {
         destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// A destination of the connector `local`, with everything granted, in the folder [`disk`](Self::disk).
@@ -211,7 +219,7 @@ impl Rig {
         destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// Where a destination of the connector `local` keeps its files. It is not there from the start.
@@ -443,7 +451,7 @@ impl Rig {
         destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// Give an account of the emulator to the home under this name, for connectors of this type.
