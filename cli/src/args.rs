@@ -17,7 +17,7 @@ use wharf_runtime::network::ConnectTo;
 
 pub(crate) use account::{Account, AccountAdd};
 pub(crate) use connector::{Connector, ConnectorInstall, ConnectorPack};
-pub(crate) use destination::{Destination, DestinationCreate, HttpVersion, OptionSetting};
+pub(crate) use destination::{Destination, DestinationCreate, DestinationModify, OptionSetting};
 pub(crate) use grant::{Grant, GrantAllow};
 pub(crate) use transfer::{Copy, List, Move, Remove};
 

@@ -13,7 +13,7 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, registry, sandbox, transfer,
+    account, attached, audit, catalog, destination, home, host, registry, sandbox, state, transfer, validate,
 };
 
 use crate::exit::Exit;
@@ -157,7 +157,18 @@ known! {
     home::Error => |_| Exit::Home;
     host::Error => |error| Exit::from(error);
     registry::Error => |error| Exit::from(error);
+    state::Error => |_| Exit::Home;
     transfer::Error => |error| Exit::from(error.kind());
+}
+
+impl From<validate::Failure> for Failure {
+    fn from(failure: validate::Failure) -> Self {
+        match failure {
+            validate::Failure::Operation(error) => error.into(),
+            validate::Failure::Account(error) => error.into(),
+            validate::Failure::Mismatch(_) | validate::Failure::Wrong(_) => Self::new(Exit::Corrupt, failure),
+        }
+    }
 }
 
 impl From<sandbox::Error> for Failure {

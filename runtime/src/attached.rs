@@ -110,6 +110,12 @@ impl Attached {
         self.journal.shelf()
     }
 
+    /// Is it only read from?
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        self.gate.is_read_only()
+    }
+
     /// Its uploads under way.
     #[must_use]
     pub const fn journal(&self) -> &Journal {

@@ -209,6 +209,15 @@ impl Broker {
         &self.audit
     }
 
+    /// Have a token that the service should take, renewed if need be; none where no account is needed.
+    ///
+    /// # Errors
+    /// Why the account cannot be used.
+    pub async fn sign_in(&self) -> Option<Result<(), crate::account::Error>> {
+        let account = self.account.as_ref()?;
+        Some(account.credential().await.map(drop))
+    }
+
     /// Wait until what is under way beside the requests is on disk: records, and a renewed token.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ pub mod threads;
 mod toml_file;
 pub mod transfer;
 pub mod usage;
+pub mod validate;
 pub mod vault;
 
 pub use kind::ErrorKind;

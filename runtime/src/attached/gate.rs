@@ -70,6 +70,11 @@ impl Gate {
         }
     }
 
+    /// Is nothing written here?
+    pub(super) const fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     /// Remember how full the service says it is; what cannot be kept is asked for again.
     pub(super) async fn note_usage(&self, shelf: &Shelf, space: Space) {
         self.stored_bytes.store(0, Ordering::Relaxed);
@@ -115,6 +120,20 @@ impl Attached {
         };
         let mark = Mark::parse(&bytes).unwrap_or_else(unreadable);
         Ok(Some(self.owner_of(mark)))
+    }
+
+    /// Look at the mark in the backup directory whatever is remembered, and see that it is ours.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    pub async fn claim_anew(&self) -> Result<(), Error> {
+        match self.owner().await? {
+            Some(Owner::Us) => {}
+            Some(Owner::Gone(_) | Owner::Another(_)) | None => {
+                ownership::forget(self.shelf()).await.map_err(|error| self.unusable(&error))?;
+            }
+        }
+        self.claim().await
     }
 
     /// Does the disk limit leave room for so many bytes more?
@@ -205,10 +224,7 @@ impl Attached {
 
     /// Is the directory ours? Our mark is left if there is none.
     async fn find_out(&self) -> Result<Result<(), Cause>, Error> {
-        let unusable = |error: crate::state::Error| {
-            self.refused("claim", &mark_path(), Refusal::Unavailable, Cause::new(error.to_string()))
-        };
-        if ownership::is_known(self.shelf()).await.map_err(unusable)? {
+        if ownership::is_known(self.shelf()).await.map_err(|error| self.unusable(&error))? {
             return Ok(Ok(()));
         }
         let revision = match self.leave_mark(Mode::Create).await {
@@ -219,7 +235,7 @@ impl Attached {
             },
             Err(error) => return Err(error),
         };
-        ownership::remember(self.shelf(), revision).await.map_err(unusable)?;
+        ownership::remember(self.shelf(), revision).await.map_err(|error| self.unusable(&error))?;
         Ok(Ok(()))
     }
 
@@ -310,6 +326,10 @@ impl Attached {
             }
         };
         Ok((bytes, revision))
+    }
+
+    fn unusable(&self, error: &crate::state::Error) -> Error {
+        self.refused("claim", &mark_path(), Refusal::Unavailable, Cause::new(error.to_string()))
     }
 
     fn refused(&self, operation: &'static str, path: &RelativePath, refusal: Refusal, cause: Cause) -> Error {
