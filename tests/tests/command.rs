@@ -330,6 +330,8 @@ fn the_summary_of_an_audit() {
     insta::assert_snapshot!(table.join("\n"), @"
     OPERATION ROUTE REQUESTS RETRIED PAUSED DENIED FAILED SENT RECEIVED
     stat stat 2 0 0 0 0 0 B
+    claim start-upload 1 0 0 0 0 187 B
+    claim send-part 1 0 0 0 0 166 B
     put put 1 0 0 0 0 5 B
     ");
     insta::assert_snapshot!(summary.stderr, @"from [MOMENT] to [MOMENT]");

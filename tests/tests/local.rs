@@ -564,8 +564,8 @@ fn errors_say_what_and_where() {
     insta::assert_snapshot!(shell.run(&["mkdir", "restore:new"]), @"
     --- stderr
     error: cannot make the folder `restore:new`: denied
-      caused by: the route `folder-write` writes, and the destination is read-only
-    hint: see who may read and write in `[FOLDER]/disk`, and with `wharf destination show restore` what is granted
+      caused by: the route `folder-write` writes, and the destination is read-only (destination `restore`, connector `local@0.1.0`, route `folder-write`, rule `read-only`)
+    hint: a destination is read-only for life; create another one without `--read-only` to write
     --- exit 5
     ");
     insta::assert_snapshot!(create("home", &shell.room("home"), &[]), @"

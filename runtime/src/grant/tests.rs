@@ -310,11 +310,11 @@ fn a_route_that_became_wider_is_not_in_force_until_somebody_agrees() {
     );
     check(&|text| text["routes"][0]["headers"] = json!(["if-match", "prefer"]), "list", &["header prefer"]);
     check(
-        &|text| text["routes"][0]["method"] = json!("DELETE"),
+        &|text| text["routes"][0]["method"] = json!("POST"),
         "list",
         &[
-            "DELETE https://graph.example.com/v1/{drive}/root/children",
-            "DELETE https://graph.example.com/v1/{drive}/root:{item}:/children ({item} without any of :)",
+            "POST https://graph.example.com/v1/{drive}/root/children",
+            "POST https://graph.example.com/v1/{drive}/root:{item}:/children ({item} without any of :)",
         ],
     );
     check(
