@@ -148,6 +148,7 @@ impl fmt::Debug for Broker {
 impl Broker {
     /// A way out for one destination.
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "a way out is put together of all of these, once")]
     pub fn new(
         settings: Settings,
         grant: Grant,

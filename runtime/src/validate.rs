@@ -214,6 +214,9 @@ impl<'a> Trial<'a> {
             Err(error) if matches!(error.problem.refusal(), Some(Refusal::Unsupported)) => {
                 return Ok(Outcome::Skipped("the service does not tell how full it is".to_owned()));
             }
+            Err(error) if error.kind() == crate::ErrorKind::NotFound => {
+                return Ok(Outcome::Skipped("the backup directory is not there yet".to_owned()));
+            }
             Err(error) => return Err(error.into()),
         };
         let bytes =
@@ -293,11 +296,10 @@ impl<'a> Trial<'a> {
             (Ok(_), Ok(_)) => {
                 Err(Failure::Wrong("two created the same file, and both were told that they did".to_owned()))
             }
-            (Ok(_), Err(lost)) | (Err(lost), Ok(_)) => match lost.kind() {
-                crate::ErrorKind::Exists => Ok(Outcome::Good("of two at once, one won".to_owned())),
-                _ => Err(lost.into()),
-            },
-            (Err(error), Err(_)) => Err(error.into()),
+            (Ok(_), Err(lost)) | (Err(lost), Ok(_)) if lost.kind() == crate::ErrorKind::Exists => {
+                Ok(Outcome::Good("of two at once, one won".to_owned()))
+            }
+            (Ok(_), Err(error)) | (Err(error), Ok(_) | Err(_)) => Err(error.into()),
         }
     }
 

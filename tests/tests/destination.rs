@@ -239,7 +239,6 @@ fn what_another_server_owns_is_only_read() {
         let server = rustix_name();
         insta::assert_snapshot!(ran.to_string().replace(&server, "[SERVER]"), @"
         --- stderr
-        copied 0 files (0 B) in [TIME]
         error: cannot leave the mark of ownership `archive:.wharf-owner`: denied
           caused by: `/backups/server1` belongs to destination `nightly` of server `web2`, and only its owner writes there; this is destination `archive` of server `[SERVER]`
         hint: create a destination with `--read-only` to restore from it, or choose another backup directory
@@ -284,9 +283,10 @@ fn of_two_servers_that_claim_a_directory_one_wins() {
         for state in ["state.db", "state.db-wal", "state.db-shm"] {
             let _ = std::fs::remove_file(other.join(state));
         }
-        let file = shell.file("hello.txt", "hello");
-        let start = |home: &str| {
-            let mut command = shell.command(&["copy", &file, "archive:", "--home", home]);
+        // A file each: one that is there already would need no writing.
+        let files = ["one.txt", "two.txt"].map(|name| shell.file(name, name));
+        let start = |home: &str, file: &str| {
+            let mut command = shell.command(&["copy", file, "archive:", "--home", home]);
             // Its first home is the shell's; the last that is named would be an error.
             let words: Vec<_> = command.get_args().map(ToOwned::to_owned).skip(2).collect();
             command = std::process::Command::new(command.get_program());
@@ -294,7 +294,7 @@ fn of_two_servers_that_claim_a_directory_one_wins() {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         };
         let homes = [shell.path("home"), other];
-        let started = homes.each_ref().map(|home| start(home.to_str().unwrap()));
+        let started = [0, 1].map(|which| start(homes[which].to_str().unwrap(), &files[which]));
         let ran = started.map(|child| shell.ran(&child.wait_with_output().unwrap()));
         let (won, lost): (Vec<&Ran>, Vec<&Ran>) = ran.iter().partition(|ran| ran.code == Some(0));
         assert_eq!((won.len(), lost.len()), (1, 1), "{service:?}: {} and {}", ran[0], ran[1]);

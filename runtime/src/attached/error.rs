@@ -53,7 +53,7 @@ fn phrase(operation: &str) -> &str {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.problem {
-            operation::Error::Refused { cause: Some(cause), .. } => Some(cause),
+            operation::Error::Refused { cause: Some(cause), .. } => Some(cause.as_ref()),
             operation::Error::Refused { cause: None, .. }
             | operation::Error::Trapped(_)
             | operation::Error::Overdrawn(_)

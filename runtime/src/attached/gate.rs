@@ -152,6 +152,8 @@ impl Attached {
             Some(known) => Some(known),
             None => match self.usage().await {
                 Ok(space) => Some(Usage { space, asked: SystemTime::now() }),
+                // Nothing was stored yet, on a disk of this machine: the first file makes the directory.
+                Err(error) if error.kind() == crate::ErrorKind::NotFound => return Ok(Room::Enough),
                 // What the service does not tell holds nothing up, and the operation itself says what is wrong.
                 Err(_) => None,
             },
@@ -333,7 +335,7 @@ impl Attached {
     }
 
     fn refused(&self, operation: &'static str, path: &RelativePath, refusal: Refusal, cause: Cause) -> Error {
-        self.error(operation, path, operation::Error::Refused { refusal, cause: Some(cause) })
+        self.error(operation, path, operation::Error::Refused { refusal, cause: Some(Box::new(cause)) })
     }
 }
 

@@ -32,7 +32,7 @@ pub enum Error {
         /// Its reason.
         refusal: Refusal,
         /// What the host knows of it: the last thing that went wrong on the way to the service.
-        cause: Option<Cause>,
+        cause: Option<Box<Cause>>,
     },
     /// The guest broke down: it trapped, or ran out of memory or stack.
     #[error("the connector broke down: {0}")]
@@ -440,7 +440,7 @@ impl Connector {
     }
 
     fn answer<T>(&self, call: &Call, answer: Result<T, wit::Error>) -> Result<T, Error> {
-        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause() })
+        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause().map(Box::new) })
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn list(desk: Desk<'_>, all: bool) -> Result<(), Failure> {
     }
     if table.is_empty() && !output.is_json() && broken.is_none() && hidden == 0 {
         output.note("there are no destinations yet; see `wharf destination create --help`");
-    } else if !output.is_json() {
+    } else if !output.is_json() && (broken.is_some() || !table.is_empty()) {
         for line in table.lines() {
             output.line(line)?;
         }
