@@ -475,6 +475,7 @@ fn the_first_five_minutes() {
     retries          3
     http version     default
     disk limit       none
+    job type         backup
     hidden           no
     disabled         no
     Granted
@@ -574,9 +575,9 @@ fn errors_say_what_and_where() {
     hint: choose a backup directory that neither holds the home nor lies in it
     --- exit 2
     ");
-    // What root may not do either: nobody makes a folder there.
+    // What root may not do either: nobody writes there, and the mark of ownership comes first.
     create("sys", "/sys/kernel", &[]).done();
     let denied = shell.run(&["mkdir", "sys:new"]).failed(5);
-    assert!(denied.contains("caused by: cannot make the folder `/sys/kernel/new`: "), "{denied}");
+    assert!(denied.contains("caused by: cannot write `/sys/kernel/.wharf-owner`: "), "{denied}");
     assert!(denied.contains("hint: see who may read and write in `/sys/kernel`"), "{denied}");
 }

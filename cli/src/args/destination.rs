@@ -185,11 +185,13 @@ pub(crate) struct DestinationModify {
     /// Do not use it
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) disabled: Option<bool>,
-    // What was decided for good is understood, so that the answer says why.
+    /// Decided for good; understood, so that the answer says why
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) read_only: Option<bool>,
+    /// Decided for good
     #[arg(long, hide = true)]
     pub(crate) backup_directory: Option<String>,
+    /// Decided for good
     #[arg(long = "type", hide = true)]
     pub(crate) connector: Option<String>,
 }
