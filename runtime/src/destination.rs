@@ -332,7 +332,7 @@ impl Destinations {
     pub fn check_deletion(&self, name: &Name, caller: &Caller) -> Result<(), Error> {
         match self.load(name) {
             Ok(destination) => destination.check_caller(caller),
-            Err(error @ (Error::NotFound(_) | Error::Home(_))) => Err(error),
+            Err(error @ Error::NotFound(_)) => Err(error),
             Err(_) => {
                 let connector = ConnectorReference { name: String::new(), version: None };
                 let root = Directory::root();
