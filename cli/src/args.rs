@@ -4,6 +4,7 @@
 mod account;
 mod connector;
 mod destination;
+mod grant;
 mod transfer;
 mod vault;
 
@@ -20,7 +21,8 @@ use wharf_runtime::vault::{Given, Key, Source};
 
 pub(crate) use account::{Account, AccountAdd, AccountImport, Renewal, SignIn};
 pub(crate) use connector::{Connector, ConnectorInstall, ConnectorPack};
-pub(crate) use destination::{Destination, DestinationCreate, HttpVersion, OptionSetting};
+pub(crate) use destination::{Destination, DestinationCreate, DestinationModify, OptionSetting};
+pub(crate) use grant::{Grant, GrantAllow};
 pub(crate) use transfer::{Copy, List, Move, Remove};
 pub(crate) use vault::Vault;
 
@@ -164,6 +166,9 @@ pub(crate) enum Command {
     /// Destinations: configured places to write backups to
     #[command(subcommand)]
     Destination(Destination),
+    /// Grants: what a connector may do at a destination
+    #[command(subcommand)]
+    Grant(Grant),
     Copy(Copy),
     #[command(visible_alias = "mv")]
     Move(Move),

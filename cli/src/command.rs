@@ -8,6 +8,7 @@ mod completion;
 mod connector;
 mod copy;
 mod destination;
+mod grant;
 mod vault;
 
 use std::future::Future;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use wharf_runtime::account::sign_in_hint;
 use wharf_runtime::attached::Attached;
+use wharf_runtime::destination::Caller;
 use wharf_runtime::home::{Home, Name};
 use wharf_runtime::host::Host;
 use wharf_runtime::network;
@@ -46,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Connector(command) => connector::run(desk, command),
         Command::Account(command) => account::run(desk, command),
         Command::Destination(command) => destination::run(desk, command),
+        Command::Grant(command) => grant::run(desk, command),
         Command::Copy(copy) => copy::run(desk, copy),
         Command::Move(moving) => waiting(Box::pin(change::relocate(desk, moving))),
         Command::Ls(list) => waiting(Box::pin(browse::list(desk, list))),
@@ -74,6 +77,13 @@ impl Desk<'_> {
             ..network::Options::default()
         };
         Ok(Host::open_with(&self.home_path()?, options, &given_keys()?)?)
+    }
+
+    /// Who runs this command, as far as the home is concerned.
+    fn caller(self, host: &Host) -> Result<Caller, Failure> {
+        let id = uzers::get_effective_uid();
+        let name = uzers::get_user_by_uid(id).map(|user| user.name().to_string_lossy().into_owned());
+        Ok(Caller::new(id, name, host.home().owner()?))
     }
 
     fn home_path(self) -> Result<PathBuf, Failure> {

@@ -250,7 +250,7 @@ impl From<&destination::Error> for Exit {
         match error {
             destination::Error::NotFound(_) | destination::Error::NoAccount { .. } => Self::NotFound,
             destination::Error::Exists(_) | destination::Error::DirectoryTaken { .. } => Self::Exists,
-            destination::Error::ReadOnlyForLife(..) => Self::Denied,
+            destination::Error::ForLife { .. } | destination::Error::NotOwner { .. } => Self::Denied,
             destination::Error::File { .. } | destination::Error::Home(_) => Self::Home,
         }
     }
@@ -288,6 +288,7 @@ impl From<&host::Error> for Exit {
             | host::Error::Options { .. }
             | host::Error::HomeInside { .. }
             | host::Error::Disabled(_)
+            | host::Error::InUse { .. }
             | host::Error::ConnectorDisabled { .. }
             | host::Error::NoAccount { .. }
             | host::Error::AccountType { .. }

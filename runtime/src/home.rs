@@ -36,7 +36,7 @@ pub(crate) use self::{
     lock::{LOCK_POLL, lock_now},
 };
 pub use self::{
-    folder::{Created, Folder},
+    folder::{Created, Folder, Stamp},
     lock::{Lock, Subject},
     name::{Error as NameError, NAME_CHARACTERS_MAX, Name},
     run::Run,
@@ -226,6 +226,15 @@ impl Home {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// The user that it belongs to, as the system numbers users.
+    ///
+    /// # Errors
+    /// When the folder cannot be looked at.
+    pub fn owner(&self) -> Result<u32, Error> {
+        let root = self.root();
+        root.owner().map_err(|source| root.error("look at", ".", source))
     }
 
     /// The home itself: the key, the database, the list of connectors, `trust.toml`.

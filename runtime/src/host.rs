@@ -13,20 +13,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::account::{self, Accounts, REPLY_BYTES_MAX, TokenEndpoint, TokenTransport, TransportError};
-use crate::attached::Attached;
+use crate::attached::{Attached, Gate};
 use crate::audit::{self, Audit};
 use crate::broker::{Broker, ELAPSED_MAX, Settings};
 use crate::catalog::{self, Catalog};
 use crate::clock::{Clock, SystemClock};
-use crate::destination::{self, ConnectorReference, Destination, Destinations, Setting};
+use crate::destination::{self, Caller, ConnectorReference, Destination, Destinations, Setting};
 use crate::folder::{self, Folder};
 use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::hint::Hint;
-use crate::home::{self, Home, Name};
+use crate::home::{self, Home, Name, Subject};
 use crate::journal::Journal;
 use crate::manifest::{Manifest, OAuth, OptionError, section};
 use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
+use crate::ownership::Server;
 use crate::registry::{self, ArtefactKey, Artefacts, Digest, Direction, Installed, Registry};
 use crate::retry::Budget;
 use crate::sandbox::limits::Limits;
@@ -34,6 +35,7 @@ use crate::sandbox::{self, Connector, Sandbox};
 use crate::secret::Secret;
 use crate::state::{self, State};
 use crate::threads::Threads;
+use crate::usage::{self, Usage};
 use crate::vault::{self, Given, Vault};
 use crate::{ErrorKind, attached};
 
@@ -70,6 +72,8 @@ pub enum Error {
     Options { destination: Name, problem: OptionError },
     #[error("destination `{0}` is disabled")]
     Disabled(Name),
+    #[error("destination `{destination}` is in use: something is copied, listed or changed there")]
+    InUse { destination: Name },
     #[error("destination `{destination}` uses the connector `{connector}`, which is disabled")]
     ConnectorDisabled { destination: Name, connector: String },
     #[error("destination `{destination}` needs an account of type `{needed}`")]
@@ -103,6 +107,7 @@ impl Error {
             }
             Self::Account(account::Error::SignInAgain { .. }) | Self::NoAccount { .. } => ErrorKind::SignIn,
             Self::Component(_) => ErrorKind::Connector,
+            Self::InUse { .. } => ErrorKind::Exists,
             Self::Unsigned
             | Self::Disabled(_)
             | Self::ConnectorDisabled { .. }
@@ -138,10 +143,10 @@ impl Hint for Error {
             Self::Audit(error) => error.hint(),
             Self::Network(_) => None,
             Self::Component(error) => component_hint(error),
-            Self::Options { destination, .. } => {
-                Some(format!("mend `[options]` in `destinations/{destination}.toml`"))
-            }
-            Self::Disabled(name) => Some(format!("set `disabled = false` in `destinations/{name}.toml`")),
+            Self::Options { destination, .. } => Some(format!(
+                "run `wharf destination modify {destination} --option KEY=VALUE`, or `--unset-option KEY`"
+            )),
+            Self::Disabled(name) => Some(format!("run `wharf destination modify {name} --disabled=false`")),
             Self::ConnectorDisabled { connector, .. } => {
                 Some(format!("see `wharf connector show {connector}`"))
             }
@@ -154,6 +159,9 @@ impl Hint for Error {
             Self::HomeInside { .. } => {
                 Some("choose a backup directory that neither holds the home nor lies in it".to_owned())
             }
+            Self::InUse { destination } => Some(format!(
+                "run the same command once that has ended; `wharf audit {destination} --limit 5` shows what is being done"
+            )),
             Self::NoClient(_) => Some(
                 "register an application with the service (redirect address `http://localhost:53682/`), and \
                  add the account with `--client-id ID`"
@@ -357,7 +365,8 @@ impl Host {
     /// # Errors
     /// When something it needs is missing, disabled or does not fit.
     pub async fn attach(&self, name: &Name) -> Result<Attached, Error> {
-        let destination = self.destinations.load(name)?;
+        let in_use = self.home.share(&Subject::Use(name.clone()))?;
+        let (destination, watch) = self.destinations.watch(name)?;
         if destination.disabled {
             return Err(Error::Disabled(name.clone()));
         }
@@ -378,7 +387,7 @@ impl Host {
         let folder = self.folder_of(&destination, &manifest)?;
         let grant = Grant::new(
             manifest,
-            destination.grants.iter().cloned(),
+            &destination.grants,
             destination.backup_directory.clone(),
             &options,
             destination.read_only,
@@ -397,12 +406,37 @@ impl Host {
         let budget = Budget::new(settings.retries, settings.elapsed_max);
         let audit = Audit::open(&self.home, name)?;
         let clock = Arc::clone(&self.clock);
-        let broker = Broker::new(settings, grant, handles, account, Arc::clone(&self.network), audit, clock);
-        let catalog = Catalog::new(State::open(&self.home)?);
+        let network = Arc::clone(&self.network);
+        let broker = Broker::new(settings, grant, watch, handles, account, network, audit, clock);
+        let state = State::open(&self.home)?;
+        let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), &destination);
+        let catalog = Catalog::new(state);
         let shelf = catalog.shelf(name, &place(&destination)).await?;
         let threads = Threads::new(destination.threads.into());
         let journal = Journal::new(shelf, self.home.clone());
-        Ok(Attached::new(name.clone(), connector, broker, threads, journal, budget))
+        Ok(Attached::new(name.clone(), connector, broker, threads, journal, budget, gate, in_use))
+    }
+
+    /// Delete a destination: its configuration, and what is remembered of it; not what is stored at its
+    /// service.
+    ///
+    /// # Errors
+    /// When it is in use, or the caller may not.
+    pub async fn delete(&self, name: &Name, caller: &Caller) -> Result<(), Error> {
+        self.destinations.check_deletion(name, caller)?;
+        let alone = self.home.try_lock(&Subject::Use(name.clone()))?;
+        let Some(_alone) = alone else { return Err(Error::InUse { destination: name.clone() }) };
+        // Killed in between, it is there and remembers nothing, which costs time and no file.
+        Catalog::new(State::open(&self.home)?).forget_destination(name).await?;
+        Ok(self.destinations.delete(name, caller)?)
+    }
+
+    /// How full the service of a destination was when it was asked last; nobody is asked.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn last_usage(&self, name: &Name) -> Result<Option<Usage>, Error> {
+        Ok(usage::of(&State::open(&self.home)?, name).await?)
     }
 
     /// May this destination have the backup directory that it names? What only the service knows is not

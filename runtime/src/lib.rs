@@ -21,6 +21,7 @@ pub mod json;
 mod kind;
 pub mod manifest;
 pub mod network;
+pub mod ownership;
 pub mod path;
 pub mod registry;
 pub mod retry;
@@ -32,6 +33,8 @@ pub mod state;
 pub mod threads;
 mod toml_file;
 pub mod transfer;
+pub mod usage;
+pub mod validate;
 pub mod vault;
 
 pub use kind::ErrorKind;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use wharf_runtime::account::{Client, StoredToken};
 use wharf_runtime::attached::Attached;
 use wharf_runtime::destination::{ConnectorReference, Destination};
+use wharf_runtime::grant::Granted;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::Host;
 use wharf_runtime::network::{self, ConnectTo};
@@ -169,6 +170,14 @@ impl Rig {
         self.host.accounts().add(&name, service.kind(), token, client, std::time::SystemTime::now()).unwrap();
     }
 
+    /// A destination as one that has written before: what is counted is what a test does, not the mark
+    /// of ownership that goes before the first write.
+    async fn attach(&self, name: &Name) -> Attached {
+        let attached = self.host.attach(name).await.unwrap();
+        attached.consider_owned().await.unwrap();
+        attached
+    }
+
     /// A destination with every route granted, in `/backups/NAME`.
     pub async fn destination(&self, service: Service, name: &str) -> Attached {
         self.destination_with(service, name, |_| {}).await
@@ -186,10 +195,10 @@ impl Rig {
         let directory = Directory::parse(&format!("/backups/{name}")).unwrap();
         let mut destination = Destination::new(Name::parse(name).unwrap(), reference, directory);
         destination.account = Some(account_name(service, ACCOUNT));
-        destination.grants = manifest.routes.iter().map(|route| route.name.clone()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// A destination of the connector `local`, with everything granted, in the folder [`disk`](Self::disk).
@@ -209,10 +218,10 @@ impl Rig {
         let (_, manifest) = self.host.manifest(&reference).unwrap();
         let directory = Directory::parse(self.disk(name).to_str().unwrap()).unwrap();
         let mut destination = Destination::new(Name::parse(name).unwrap(), reference, directory);
-        destination.grants = manifest.permissions().map(|one| one.name().to_owned()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// Where a destination of the connector `local` keeps its files. It is not there from the start.
@@ -441,10 +450,10 @@ impl Rig {
         let directory = Directory::parse(&format!("/backups/{name}")).unwrap();
         let mut destination = Destination::new(name.clone(), reference, directory);
         destination.account = Some(name);
-        destination.grants = manifest.routes.iter().map(|route| route.name.clone()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// Give an account of the emulator to the home under this name, for connectors of this type.

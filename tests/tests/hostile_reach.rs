@@ -356,13 +356,14 @@ async fn read_only(rig: &Rig, service: Service, writing: &Attached) {
     let name = format!("reader-{}", service.kind());
     let reference =
         wharf_runtime::destination::ConnectorReference::parse(&format!("reach-{}", service.kind())).unwrap();
+    let (_, manifest) = rig.host.manifest(&reference).unwrap();
     let directory = wharf_runtime::path::Directory::parse(&format!("/backups/{}", writing.name())).unwrap();
     let name = wharf_runtime::home::Name::parse(&name).unwrap();
     let mut destination = wharf_runtime::destination::Destination::new(name.clone(), reference, directory);
     destination.account =
         Some(wharf_runtime::home::Name::parse(&format!("reach-{}", service.kind())).unwrap());
-    destination.grants = writing.manifest().routes.iter().map(|route| route.name.clone()).collect();
-    destination.grants.retain(|grant| grant != "next-page");
+    destination.grants = wharf_runtime::grant::Granted::everything(&manifest);
+    destination.grants.deny("next-page");
     destination.read_only = true;
     rig.host.destinations().create(&destination).unwrap();
     let attached = rig.host.attach(&name).await.unwrap();

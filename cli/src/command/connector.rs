@@ -101,14 +101,15 @@ fn install(desk: Desk<'_>, install: &ConnectorInstall) -> Result<(), Failure> {
     }
     let question = format!("Install `{}`?", manifest.label());
     ask::confirm(output, desk.global.yes, &question, Unattended::Goes)?;
-    let (installed, replaced) = desk.host_or_new()?.install(&component).map_err(refused)?;
+    let host = desk.host_or_new()?;
+    let (installed, replaced) = host.install(&component).map_err(refused)?;
     if output.is_json() {
         output.json(&InstalledJson::new(&installed))?;
     }
     let before = replaced.filter(|before| before.version != installed.version);
     let instead = before.map(|before| format!(" in place of {}", before.version)).unwrap_or_default();
     output.note(format_args!("installed `{}`{instead}; it is unsigned", manifest.label()));
-    Ok(())
+    super::grant::after_update(desk, &host, &installed)
 }
 
 /// What helps against a version that goes back or changes: here there is no option to insist.

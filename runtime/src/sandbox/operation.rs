@@ -18,6 +18,7 @@ use super::output::LogBudget;
 use super::{Connector, Overdrawn, meter, store};
 use crate::broker::Arriving;
 use crate::broker::Call;
+pub use crate::broker::Cause;
 use crate::content::Section;
 use crate::entry::{Entry, Info, Kind};
 use crate::path::RelativePath;
@@ -31,7 +32,7 @@ pub enum Error {
         /// Its reason.
         refusal: Refusal,
         /// What the host knows of it: the last thing that went wrong on the way to the service.
-        cause: Option<Cause>,
+        cause: Option<Box<Cause>>,
     },
     /// The guest broke down: it trapped, or ran out of memory or stack.
     #[error("the connector broke down: {0}")]
@@ -54,11 +55,6 @@ impl Error {
         }
     }
 }
-
-/// What the host knows of a failure, in words for the operator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(pub String);
 
 /// A connector's reason, in the contract's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -448,7 +444,7 @@ impl Connector {
     }
 
     fn answer<T>(&self, call: &Call, answer: Result<T, wit::Error>) -> Result<T, Error> {
-        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause().map(Cause) })
+        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause().map(Box::new) })
     }
 }
 
