@@ -5,6 +5,7 @@ mod account;
 mod connector;
 mod destination;
 mod transfer;
+mod trust;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -13,11 +14,15 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use wharf_runtime::home::Name;
 use wharf_runtime::network::ConnectTo;
+use wharf_runtime::secret::Secret;
 
 pub(crate) use account::{Account, AccountAdd};
-pub(crate) use connector::{Connector, ConnectorInstall, ConnectorPack};
+pub(crate) use connector::{
+    Connector, ConnectorInstall, ConnectorKeygen, ConnectorPack, ConnectorSign, ConnectorUpdate, Proof,
+};
 pub(crate) use destination::{Destination, DestinationCreate, HttpVersion, OptionSetting};
 pub(crate) use transfer::{Copy, List, Move, Remove};
+pub(crate) use trust::{Trust, TrustAdd, TrustIssue};
 
 use crate::exit::Exit;
 use crate::location::Remote;
@@ -27,7 +32,8 @@ static AFTER_LONG_HELP: LazyLock<String> = LazyLock::new(|| {
     format!(
         "\
 First steps:
-  wharf connector install onedrive.wasm --allow-unsigned
+  wharf trust add acme --key acme.pub --id-prefix com.acme
+  wharf connector install onedrive.wasm
   wharf account add work --type onedrive --token-file token.json
   wharf destination create archive --type onedrive --account work \\
       --backup-directory /backups/server1
@@ -149,6 +155,9 @@ pub(crate) enum Command {
     /// Connectors: what speaks to a service
     #[command(subcommand)]
     Connector(Connector),
+    /// Publishers: whose signatures count
+    #[command(subcommand)]
+    Trust(Trust),
     /// Accounts: whose token is used
     #[command(subcommand)]
     Account(Account),
@@ -204,6 +213,11 @@ Examples:
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// The password of an encrypted key, where cosign looks for it too.
+pub(crate) fn cosign_password() -> Option<Secret> {
+    std::env::var_os("COSIGN_PASSWORD")?.into_string().ok().map(Secret::new)
 }
 
 /// Is `--json` there, in a command line that makes no sense otherwise?

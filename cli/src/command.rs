@@ -8,6 +8,7 @@ mod completion;
 mod connector;
 mod copy;
 mod destination;
+mod trust;
 
 use std::future::Future;
 use std::io;
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let desk = Desk { global: &arguments.global, output };
     match &arguments.command {
         Command::Connector(command) => connector::run(desk, command),
+        Command::Trust(command) => trust::run(desk, command),
         Command::Account(command) => account::run(desk, command),
         Command::Destination(command) => destination::run(desk, command),
         Command::Copy(copy) => copy::run(desk, copy),

@@ -13,7 +13,7 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, registry, sandbox, transfer,
+    account, attached, audit, catalog, destination, home, host, registry, sandbox, transfer, trust,
 };
 
 use crate::exit::Exit;
@@ -158,6 +158,8 @@ known! {
     host::Error => |error| Exit::from(error);
     registry::Error => |error| Exit::from(error);
     transfer::Error => |error| Exit::from(error.kind());
+    trust::Error => |error| Exit::from(error);
+    trust::sign::Error => |_| Exit::Usage;
 }
 
 impl From<sandbox::Error> for Failure {

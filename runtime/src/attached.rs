@@ -18,6 +18,7 @@ use crate::hash::{Algorithm, Running};
 use crate::hint::Hint;
 use crate::home::Name;
 use crate::journal::Journal;
+use crate::leave::Leave;
 use crate::manifest::{Manifest, Replay};
 use crate::path::RelativePath;
 use crate::retry::{Attempts, Budget, Outcome, Verdict};
@@ -74,7 +75,8 @@ impl std::error::Error for Error {
             operation::Error::Refused { cause: None, .. }
             | operation::Error::Trapped(_)
             | operation::Error::Overdrawn(_)
-            | operation::Error::Nonsense(_) => None,
+            | operation::Error::Nonsense(_)
+            | operation::Error::Stopped { .. } => None,
         }
     }
 }
@@ -83,7 +85,13 @@ impl Error {
     /// What it is to a program.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        let Some(refusal) = self.problem.refusal() else { return ErrorKind::Connector };
+        let refusal = match &self.problem {
+            operation::Error::Refused { refusal, .. } => refusal,
+            operation::Error::Stopped { .. } => return ErrorKind::Denied,
+            operation::Error::Trapped(_) | operation::Error::Overdrawn(_) | operation::Error::Nonsense(_) => {
+                return ErrorKind::Connector;
+            }
+        };
         match refusal {
             Refusal::NotFound => ErrorKind::NotFound,
             Refusal::Exists | Refusal::Conflict => ErrorKind::Exists,
@@ -106,6 +114,9 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         let name = &self.destination;
+        if let operation::Error::Stopped { hint, .. } = &self.problem {
+            return hint.clone();
+        }
         if let Some(folder) = &self.folder
             && let Some(hint) = self.hint_on_this_machine(folder)
         {
@@ -176,6 +187,7 @@ impl Error {
 pub struct Attached {
     name: Name,
     connector: Connector,
+    leave: Leave,
     broker: Arc<Broker>,
     threads: Threads,
     journal: Journal,
@@ -210,12 +222,13 @@ impl Attached {
     pub(crate) const fn new(
         name: Name,
         connector: Connector,
+        leave: Leave,
         broker: Arc<Broker>,
         threads: Threads,
         journal: Journal,
         budget: Budget,
     ) -> Self {
-        Self { name, connector, broker, threads, journal, budget }
+        Self { name, connector, leave, broker, threads, journal, budget }
     }
 
     /// The destination's name.
@@ -554,6 +567,7 @@ impl Attached {
         let mut attempts = Attempts::new(self.budget, Replay::Safe);
         loop {
             let permit = self.threads.permit().await;
+            self.have_leave(operation, path).await?;
             let call = self.broker.call(operation);
             let problem = match work(permit, call).await {
                 Ok(done) => return Ok(done),
@@ -574,6 +588,14 @@ impl Attached {
                 }
             }
         }
+    }
+
+    /// What was allowed when the destination was attached may not be any more.
+    async fn have_leave(&self, operation: &'static str, path: &RelativePath) -> Result<(), Error> {
+        let Err(error) = self.leave.check() else { return Ok(()) };
+        let reason = error.to_string();
+        self.broker.stopped(operation, &reason).await;
+        Err(self.error(operation, path, operation::Error::Stopped { reason, hint: error.hint() }))
     }
 
     /// Wait as an operation's own refusal asks, when it was one of several that were asked together.

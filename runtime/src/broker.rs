@@ -236,6 +236,15 @@ impl Broker {
         let _ = call.append(record).await;
     }
 
+    /// Record that an operation was not begun, because the connector may not run any more.
+    pub async fn stopped(self: &Arc<Self>, operation: &'static str, reason: &str) {
+        let call = self.call(operation);
+        let (rule, reason) = ("connector-stopped".to_owned(), reason.to_owned());
+        let record = Record { rule, reason, ..call.blank("".into(), Decision::Denied) };
+        // It is refused whether or not that can be written down.
+        let _ = call.append(record).await;
+    }
+
     /// Begin an operation.
     #[must_use]
     pub fn call(self: &Arc<Self>, operation: &'static str) -> Call {

@@ -19,6 +19,7 @@ pub mod host;
 pub mod journal;
 pub mod json;
 mod kind;
+pub mod leave;
 pub mod manifest;
 pub mod network;
 pub mod path;
@@ -31,6 +32,7 @@ pub mod state;
 pub mod threads;
 mod toml_file;
 pub mod transfer;
+pub mod trust;
 pub mod vault;
 
 pub use kind::ErrorKind;

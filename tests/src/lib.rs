@@ -136,7 +136,7 @@ impl Rig {
         let host = host(&cloud, folder.path()).with_limits(limits);
         let rig = Self { cloud, host, folder };
         for service in Service::ALL {
-            rig.host.install(&connector(service.kind())).unwrap();
+            rig.host.install_unsigned(&connector(service.kind())).unwrap();
             rig.add_account(service, ACCOUNT);
         }
         rig
@@ -202,7 +202,7 @@ impl Rig {
         component: &[u8],
         change: impl FnOnce(&mut Destination),
     ) -> Attached {
-        let (installed, _) = self.host.install(component).unwrap();
+        let (installed, _) = self.host.install_unsigned(component).unwrap();
         let reference = ConnectorReference::parse(&installed.id).unwrap();
         let (_, manifest) = self.host.manifest(&reference).unwrap();
         let directory = Directory::parse(self.disk(name).to_str().unwrap()).unwrap();
@@ -431,7 +431,7 @@ impl Rig {
         manifest: impl FnOnce(&mut Value),
         change: impl FnOnce(&mut Destination),
     ) -> Attached {
-        self.host.install(&hostile(example, service, manifest)).unwrap();
+        self.host.install_unsigned(&hostile(example, service, manifest)).unwrap();
         let name = Name::parse(&hostile_name(example, service)).unwrap();
         self.add_account_of(service, ACCOUNT, &name, name.as_str());
         let reference = ConnectorReference::parse(name.as_str()).unwrap();

@@ -8,9 +8,10 @@ use wharf_runtime::home::Name;
 use wharf_runtime::host::{self, Host};
 use wharf_runtime::manifest::{Access, Manifest, OptionKind, Permission};
 use wharf_runtime::network;
-use wharf_runtime::registry::Installed;
+use wharf_runtime::registry::{self, Installed};
 
-use super::{Desk, connector::signature};
+use super::Desk;
+use super::connector::{self, signature};
 use crate::args::{Destination, DestinationCreate, HttpVersion, OptionSetting};
 use crate::ask::{self, Unattended};
 use crate::exit::Exit;
@@ -59,7 +60,8 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
             "choose another name; `wharf destination show {name}` shows what that one is"
         )));
     }
-    let (installed, manifest) = host.manifest(&create.connector)?;
+    let (installed, manifest) = manifest(desk, &host, create)?;
+    host.check_leave(&create.name, &installed)?;
     check_account(&host, create, &manifest)?;
     let options = options(create, &manifest)?;
     let permissions = permissions(create, &manifest)?;
@@ -89,6 +91,23 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
     let name = &create.name;
     desk.output.note(format_args!("created destination `{name}`; try `wharf ls {name}:`"));
     Ok(())
+}
+
+/// The connector, installed first if it is not and can be.
+fn manifest(
+    desk: Desk<'_>,
+    host: &Host,
+    create: &DestinationCreate,
+) -> Result<(Installed, Manifest), Failure> {
+    match host.manifest(&create.connector) {
+        Err(host::Error::Registry(
+            missing @ (registry::Error::NotInstalled(_) | registry::Error::OtherVersion { .. }),
+        )) => {
+            connector::offer(desk, host, &create.connector, create.connectors.as_deref(), missing.into())?;
+            Ok(host.manifest(&create.connector)?)
+        }
+        found => Ok(found?),
+    }
 }
 
 /// A connector that signs in needs an account of its own type, and the others need none.

@@ -40,6 +40,14 @@ pub enum Created {
     Existed,
 }
 
+/// Which file is at a place, and when it was changed last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    changed: (i64, i64),
+    length: u64,
+}
+
 /// A folder that is open. Cheap operations on names in it; no name leads out of it.
 #[derive(Debug)]
 pub struct Folder {
@@ -205,6 +213,17 @@ impl Folder {
     pub fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
         let rename = || self.dir.rename(from, &self.dir, to).and_then(|()| self.sync());
         rename().map_err(|source| self.error("rename", from, source))
+    }
+
+    /// What changes whenever a file is written anew or changed; none where it is not there.
+    #[must_use]
+    pub fn stamp(&self, name: &str) -> Option<Stamp> {
+        let metadata = self.dir.symlink_metadata(name).ok()?;
+        Some(Stamp {
+            inode: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            length: metadata.len(),
+        })
     }
 
     /// Is there anything of this name?

@@ -34,6 +34,8 @@ pub enum Subject {
     Registry,
     /// The creation of the database.
     State,
+    /// Whom this home trusts.
+    Trust,
 }
 
 impl Subject {
@@ -44,6 +46,7 @@ impl Subject {
             Self::Configuration => "configuration".to_owned(),
             Self::Registry => "registry".to_owned(),
             Self::State => "state".to_owned(),
+            Self::Trust => "trust".to_owned(),
         }
     }
 }
@@ -56,6 +59,7 @@ impl fmt::Display for Subject {
             Self::Configuration => formatter.write_str("the home's configuration"),
             Self::Registry => formatter.write_str("the installed connectors"),
             Self::State => formatter.write_str("the home's database"),
+            Self::Trust => formatter.write_str("the trusted publishers"),
         }
     }
 }

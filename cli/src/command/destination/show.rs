@@ -254,7 +254,7 @@ pub(super) fn json<'a>(configured: &'a Configured, installed: Option<&Installed>
             |installed| format!("{}@{}", installed.id, installed.version),
         ),
         unsigned: installed.map(|installed| installed.unsigned),
-        signed_by: installed.and_then(|installed| installed.signed_by.clone()),
+        signed_by: installed.and_then(|installed| installed.signed_by.as_ref().map(Name::to_string)),
         grants: &configured.grants,
         routes: None,
     }
