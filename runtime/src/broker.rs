@@ -105,6 +105,8 @@ pub struct Settings {
     pub connector: Arc<str>,
     /// The component's digest.
     pub digest: Arc<str>,
+    /// Who signed it, with which key; or `unsigned`.
+    pub signed_by: Arc<str>,
     /// Options for the connector, as JSON.
     pub options: String,
     /// How often a failed request is sent again.

@@ -354,6 +354,7 @@ impl Host {
             destination: name.as_str().into(),
             connector: format!("{}@{}", installed.r#type, installed.version).into(),
             digest: installed.digest.short().into(),
+            signed_by: installed.signature().into(),
             options: serde_json::Value::Object(options).to_string(),
             retries: destination.retries.into(),
             elapsed_max: ELAPSED_MAX,

@@ -231,6 +231,18 @@ pub struct Installed {
     pub disabled: bool,
 }
 
+impl Installed {
+    /// Who signed it, and the first digits of the key; or `unsigned`.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        match (&self.signed_by, &self.key) {
+            (Some(publisher), Some(key)) => format!("{publisher} ({})", key.short()),
+            (Some(publisher), None) => publisher.to_string(),
+            (None, _) => "unsigned".to_owned(),
+        }
+    }
+}
+
 /// What is to be installed, as its manifest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {

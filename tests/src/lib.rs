@@ -26,7 +26,7 @@ use wharf_runtime::transfer::{self, Event, Observer, Options, Summary};
 mod foreign;
 mod shell;
 
-pub use foreign::{Finished, Foreign};
+pub use foreign::{Finished, Foreign, installed as foreign_program, run as run_foreign};
 pub use shell::{Ran, Shell};
 
 /// The account that the emulators have from the start.

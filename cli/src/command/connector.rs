@@ -71,11 +71,7 @@ fn list(desk: Desk<'_>) -> Result<(), Failure> {
 
 /// Who signed it, and with which key; `unsigned` is said wherever a connector is shown.
 pub(super) fn signature(installed: &Installed) -> String {
-    let signed = match (&installed.signed_by, &installed.key) {
-        (Some(publisher), Some(key)) => format!("{publisher} ({})", key.short()),
-        (Some(publisher), None) => publisher.to_string(),
-        (None, _) => "unsigned".to_owned(),
-    };
+    let signed = installed.signature();
     if installed.disabled { format!("{signed}, disabled") } else { signed }
 }
 
