@@ -88,6 +88,14 @@ fn what_a_publisher_signed_is_installed() {
         key["key"].as_str().unwrap().to_owned()
     };
     let stable = |ran: &Ran| steady(ran, &[(&id, "[KEY]")]);
+    insta::assert_snapshot!(shell.put("dropbox-1.0.0.wasm", &[]), @"
+    --- stderr
+    error: `dropbox-1.0.0.wasm` cannot be installed
+      caused by: nobody is trusted yet, so no signature counts
+    hint: run `wharf trust add NAME --key FILE --id-prefix PREFIX` first
+    --- exit 5
+    ");
+    assert!(!shell.path("home").exists(), "what is refused makes no home");
     insta::assert_snapshot!(stable(&shell.trust("wharf", "vendor", "dev.wharf")), @"
     --- stderr
     trusting key `[KEY]` (Ed25519) of `wharf` to sign connectors of dev.wharf
@@ -396,7 +404,7 @@ fn a_publishers_list_takes_back_components_and_keys() {
     insta::assert_snapshot!(shell.put(&signed(&shell, "1.2.0"), &[]), @"
     --- stderr
     error: `[FOLDER]/dropbox-1.2.0.wasm` cannot be installed
-      caused by: revocation list 8 of publisher `wharf` expired on [MOMENT] and there is no newer one here
+      caused by: revocation list 8 of publisher `wharf` expired on [MOMENT], and there is no newer one here
     hint: get the newest list of `wharf`, and run `wharf trust update FILE`
     --- exit 5
     ");

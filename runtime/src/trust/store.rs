@@ -162,7 +162,12 @@ impl Trust {
                 }
                 publisher.keys.push(TrustedKey { key, window, revoked: None });
             }
-            Ok(publisher.clone())
+            let changed = publisher.clone();
+            // Whoever comes later is told what is another's already.
+            for other in publishers.iter().filter(|other| other.name != *name) {
+                check_pair(other, &changed)?;
+            }
+            Ok(changed)
         })
     }
 
@@ -402,6 +407,7 @@ fn check_publisher(publisher: &Publisher) -> Result<(), Error> {
     Ok(())
 }
 
+/// Has `other` nothing that is `publisher`'s?
 fn check_pair(publisher: &Publisher, other: &Publisher) -> Result<(), Error> {
     let owner = publisher.name.clone();
     if publisher.name == other.name {

@@ -54,6 +54,11 @@ impl Files {
 
     fn examine(&self, desk: Desk<'_>) -> Result<Candidate<'_>, Failure> {
         let examined = match &self.bundle {
+            Some(_) if !desk.home_path()?.exists() => {
+                let failure = Failure::new(Exit::Denied, "nobody is trusted yet, so no signature counts");
+                let hint = "run `wharf trust add NAME --key FILE --id-prefix PREFIX` first";
+                return Err(refused(&self.path, failure.with_hint(hint)));
+            }
             Some(bundle) => desk.host()?.examine(&self.component, bundle),
             None => Candidate::unsigned(&self.component),
         };
