@@ -89,7 +89,7 @@ pub enum Error {
     #[error(transparent)]
     Trust(#[from] trust::Error),
     #[error("destination `{destination}`: {problem}")]
-    Stopped { destination: Name, problem: leave::Error },
+    Stopped { destination: Name, problem: Box<leave::Error> },
 }
 
 impl Error {
@@ -105,11 +105,8 @@ impl Error {
             }
             Self::Account(account::Error::SignInAgain { .. }) | Self::NoAccount { .. } => ErrorKind::SignIn,
             Self::Component(_) => ErrorKind::Connector,
-            Self::Unsigned
-            | Self::Disabled(_)
-            | Self::Stopped { problem: leave::Error::Disabled(_) | leave::Error::Untrusted { .. }, .. } => {
-                ErrorKind::Denied
-            }
+            Self::Unsigned | Self::Disabled(_) => ErrorKind::Denied,
+            Self::Stopped { problem, .. } => problem.kind(),
             Self::Trust(error) => error.kind(),
             Self::Options { .. }
             | Self::HomeInside { .. }
@@ -120,7 +117,6 @@ impl Error {
             | Self::Vault(_)
             | Self::State(_)
             | Self::Registry(_)
-            | Self::Stopped { problem: leave::Error::Registry(_), .. }
             | Self::Destination(_)
             | Self::Account(_)
             | Self::Catalog(_)

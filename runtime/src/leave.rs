@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::{
+    ErrorKind,
     hint::Hint,
     home::{Home, REVOCATIONS_FILE, Stamp, TRUST_FILE},
     registry::{self, Registry},
@@ -30,6 +31,17 @@ pub enum Error {
     /// It is not installed any more, or the list of connectors cannot be read.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+}
+
+impl Error {
+    /// What it is to a program.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Disabled(_) | Self::Untrusted { .. } => ErrorKind::Denied,
+            Self::Registry(_) => ErrorKind::State,
+        }
+    }
 }
 
 impl Hint for Error {

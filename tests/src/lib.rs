@@ -25,9 +25,11 @@ use wharf_runtime::transfer::{self, Event, Observer, Options, Summary};
 
 mod foreign;
 mod shell;
+mod vendor;
 
 pub use foreign::{Finished, Foreign, installed as foreign_program, run as run_foreign};
 pub use shell::{Ran, Shell};
+pub use vendor::{MANIFEST, steady};
 
 /// The account that the emulators have from the start.
 pub const ACCOUNT: &str = "default";

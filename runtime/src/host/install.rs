@@ -120,7 +120,8 @@ impl Host {
         installed: &Installed,
         component: &[u8],
     ) -> Result<Leave, Error> {
-        let stopped = |problem| Error::Stopped { destination: destination.clone(), problem };
+        let stopped =
+            |problem| Error::Stopped { destination: destination.clone(), problem: Box::new(problem) };
         let bundle = self.registry.bundle(installed)?;
         let standing: Option<Standing> =
             self.trust.recheck(installed, component, bundle.as_deref()).map_err(|problem| {
