@@ -229,12 +229,15 @@ impl From<&registry::Error> for Exit {
 
 impl From<&trust::Error> for Exit {
     fn from(error: &trust::Error) -> Self {
-        match error {
-            // A file that is no bundle, or no list, is told apart from one that is not believed.
-            trust::Error::Bundle(trust::bundle::Error::Malformed(_) | trust::bundle::Error::Refused(_))
-            | trust::Error::List(_) => Self::Unfit,
-            other => Self::from(other.kind()),
+        use trust::{Error, bundle};
+        // A file that is no bundle, or no list, is told apart from one that is not believed.
+        if matches!(
+            error,
+            Error::Bundle(bundle::Error::Malformed(_) | bundle::Error::Refused(_)) | Error::List(_)
+        ) {
+            return Self::Unfit;
         }
+        Self::from(error.kind())
     }
 }
 

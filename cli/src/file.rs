@@ -61,12 +61,12 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.map_err(|problem| match problem.kind() {
-        io::ErrorKind::AlreadyExists => {
-            Failure::new(Exit::Exists, format!("there is a file `{}` already", path.display()))
-                .with_hint("choose another name, or remove it first if nobody needs it")
+    written.map_err(|problem| {
+        if problem.kind() != io::ErrorKind::AlreadyExists {
+            return Failure::local("write", path, problem);
         }
-        _ => Failure::local("write", path, problem),
+        Failure::new(Exit::Exists, format!("there is a file `{}` already", path.display()))
+            .with_hint("choose another name, or remove it first if nobody needs it")
     })
 }
 

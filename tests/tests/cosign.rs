@@ -1,6 +1,5 @@
 //! cosign, in both forms that it writes: what it signs is installed, and it accepts what Wharf signs.
 //! Everything is offline, with key pairs; no transparency log takes part.
-#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use std::process::{Command, Stdio};
 

@@ -1,6 +1,5 @@
 //! Whom an operator trusts, as the command has it: what is signed is installed without a word, and
 //! everything that is not as it should be is refused with the rule and the remedy.
-#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use serde_json::{Value, json};
 use wharf_runtime::registry::Digest;
