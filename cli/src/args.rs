@@ -6,6 +6,7 @@ mod connector;
 mod destination;
 mod grant;
 mod transfer;
+mod trust;
 mod vault;
 
 use std::io::Read as _;
@@ -17,13 +18,17 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use wharf_runtime::home::Name;
 use wharf_runtime::network::ConnectTo;
+use wharf_runtime::secret::Secret;
 use wharf_runtime::vault::{Given, Key, Source};
 
 pub(crate) use account::{Account, AccountAdd, AccountImport, Renewal, SignIn};
-pub(crate) use connector::{Connector, ConnectorInstall, ConnectorPack};
+pub(crate) use connector::{
+    Connector, ConnectorInstall, ConnectorKeygen, ConnectorPack, ConnectorSign, ConnectorUpdate, Proof,
+};
 pub(crate) use destination::{Destination, DestinationCreate, DestinationModify, OptionSetting};
 pub(crate) use grant::{Grant, GrantAllow};
 pub(crate) use transfer::{Copy, List, Move, Remove};
+pub(crate) use trust::{Trust, TrustAdd, TrustIssue};
 pub(crate) use vault::Vault;
 
 use crate::exit::Exit;
@@ -38,7 +43,8 @@ static AFTER_LONG_HELP: LazyLock<String> = LazyLock::new(|| {
     format!(
         "\
 First steps:
-  wharf connector install onedrive.wasm --allow-unsigned
+  wharf trust add acme --key acme.pub --id-prefix com.acme
+  wharf connector install onedrive.wasm
   wharf account add work --type onedrive --client-id ID
   wharf destination create archive --type onedrive --account work \\
       --backup-directory /backups/server1
@@ -160,6 +166,9 @@ pub(crate) enum Command {
     /// Connectors: what speaks to a service
     #[command(subcommand)]
     Connector(Connector),
+    /// Publishers: whose signatures count
+    #[command(subcommand)]
+    Trust(Trust),
     /// Accounts: whose token is used
     #[command(subcommand)]
     Account(Account),
@@ -221,6 +230,11 @@ Examples:
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// The password of an encrypted key, where cosign looks for it too.
+pub(crate) fn cosign_password() -> Option<Secret> {
+    std::env::var_os("COSIGN_PASSWORD")?.into_string().ok().map(Secret::new)
 }
 
 /// Is `--json` there, in a command line that makes no sense otherwise?

@@ -9,6 +9,7 @@ mod connector;
 mod copy;
 mod destination;
 mod grant;
+mod trust;
 mod vault;
 
 use std::future::Future;
@@ -46,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let desk = Desk { global: &arguments.global, output };
     match &arguments.command {
         Command::Connector(command) => connector::run(desk, command),
+        Command::Trust(command) => trust::run(desk, command),
         Command::Account(command) => account::run(desk, command),
         Command::Destination(command) => destination::run(desk, command),
         Command::Grant(command) => grant::run(desk, command),

@@ -8,6 +8,7 @@ mod args;
 mod ask;
 mod command;
 mod exit;
+mod file;
 mod filter;
 mod format;
 mod location;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
     account, attached, audit, catalog, destination, home, host, registry, rotation, sandbox, state, transfer,
-    validate, vault,
+    trust, validate, vault,
 };
 
 use crate::exit::Exit;
@@ -163,6 +163,8 @@ known! {
     vault::Error => |error| Exit::from(error);
     state::Error => |_| Exit::Home;
     transfer::Error => |error| Exit::from(error.kind());
+    trust::Error => |error| Exit::from(error);
+    trust::sign::Error => |_| Exit::Usage;
 }
 
 impl From<validate::Failure> for Failure {

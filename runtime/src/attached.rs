@@ -20,8 +20,10 @@ use crate::catalog::Shelf;
 use crate::content::{Progress as Moved, Section};
 use crate::entry::{Entry, Info};
 use crate::hash::{Algorithm, Running};
+use crate::hint::Hint as _;
 use crate::home::{Lock, Name};
 use crate::journal::Journal;
+use crate::leave::Leave;
 use crate::manifest::{Manifest, Replay};
 use crate::ownership;
 use crate::path::RelativePath;
@@ -44,6 +46,7 @@ const RELOCATION_MAX: Duration = Duration::from_hours(6);
 pub struct Attached {
     name: Name,
     connector: Connector,
+    leave: Leave,
     broker: Arc<Broker>,
     threads: Threads,
     journal: Journal,
@@ -82,6 +85,7 @@ impl Attached {
     pub(crate) const fn new(
         name: Name,
         connector: Connector,
+        leave: Leave,
         broker: Arc<Broker>,
         threads: Threads,
         journal: Journal,
@@ -89,7 +93,7 @@ impl Attached {
         gate: Gate,
         in_use: Lock,
     ) -> Self {
-        Self { name, connector, broker, threads, journal, budget, gate, _use: in_use }
+        Self { name, connector, leave, broker, threads, journal, budget, gate, _use: in_use }
     }
 
     /// The destination's name.
@@ -465,6 +469,7 @@ impl Attached {
         let mut attempts = Attempts::new(self.budget, Replay::Safe);
         loop {
             let permit = self.threads.permit().await;
+            self.have_leave(operation, path).await?;
             let call = self.broker.call(operation);
             let problem = match work(permit, call).await {
                 Ok(done) => return Ok(done),
@@ -485,6 +490,14 @@ impl Attached {
                 }
             }
         }
+    }
+
+    /// What was allowed when the destination was attached may not be any more.
+    async fn have_leave(&self, operation: &'static str, path: &RelativePath) -> Result<(), Error> {
+        let Err(error) = self.leave.check() else { return Ok(()) };
+        let reason = error.to_string();
+        self.broker.stopped(operation, &reason).await;
+        Err(self.error(operation, path, operation::Error::Stopped { reason, hint: error.hint() }))
     }
 
     /// Wait as an operation's own refusal asks, when it was one of several that were asked together.

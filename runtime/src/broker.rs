@@ -108,6 +108,8 @@ pub struct Settings {
     pub connector: Arc<str>,
     /// The component's digest.
     pub digest: Arc<str>,
+    /// Who signed it, with which key; or `unsigned`.
+    pub signed_by: Arc<str>,
     /// Options for the connector, as JSON.
     pub options: String,
     /// How often a failed request is sent again.
@@ -261,6 +263,15 @@ impl Broker {
         let record =
             Record { wait_ms, rule, reason, guest_claimed: true, ..call.blank("".into(), Decision::Paused) };
         // The operation that follows fails if the audit does.
+        let _ = call.append(record).await;
+    }
+
+    /// Record that an operation was not begun, because the connector may not run any more.
+    pub async fn stopped(self: &Arc<Self>, operation: &'static str, reason: &str) {
+        let call = self.call(operation);
+        let (rule, reason) = ("connector-stopped".to_owned(), reason.to_owned());
+        let record = Record { rule, reason, ..call.blank("".into(), Decision::Denied) };
+        // It is refused whether or not that can be written down.
         let _ = call.append(record).await;
     }
 

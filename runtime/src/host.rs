@@ -2,7 +2,10 @@
 //!
 //! A command opens one, and asks for destinations by name. Nothing is set up before it is needed: a
 //! listing of accounts starts no engine, and a listing of a folder compiles nothing, because an
-//! artefact is there from when the connector was installed.
+//! artefact is there from when the connector was installed. How a connector gets in is `install`'s.
+
+mod install;
+mod sign_in;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -25,21 +28,23 @@ use crate::handle::Handles;
 use crate::hint::Hint;
 use crate::home::{self, Home, Name, Subject};
 use crate::journal::Journal;
+use crate::leave;
 use crate::manifest::{Manifest, OAuth, OptionError, section};
 use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
 use crate::ownership::Server;
-use crate::registry::{self, ArtefactKey, Artefacts, Digest, Direction, Installed, Registry};
+use crate::registry::{self, ArtefactKey, Artefacts, Digest, Installed, Registry};
 use crate::retry::Budget;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::{self, Connector, Sandbox};
 use crate::secret::Secret;
 use crate::state::{self, State};
 use crate::threads::Threads;
+use crate::trust::{self, Trust};
 use crate::usage::{self, Usage};
 use crate::vault::{self, Given, Vault};
 use crate::{ErrorKind, attached};
 
-mod sign_in;
+pub use install::Candidate;
 
 /// Settings that the compiled code depends on, beyond what the engine's own hash covers.
 const ARTEFACT_SETTINGS: &str = "1";
@@ -74,8 +79,6 @@ pub enum Error {
     Disabled(Name),
     #[error("destination `{destination}` is in use: something is copied, listed or changed there")]
     InUse { destination: Name },
-    #[error("destination `{destination}` uses the connector `{connector}`, which is disabled")]
-    ConnectorDisabled { destination: Name, connector: String },
     #[error("destination `{destination}` needs an account of type `{needed}`")]
     NoAccount { destination: Name, needed: String },
     #[error(
@@ -92,6 +95,10 @@ pub enum Error {
     NoSignIn(String),
     #[error("the connector is not signed")]
     Unsigned,
+    #[error(transparent)]
+    Trust(#[from] trust::Error),
+    #[error("destination `{destination}`: {problem}")]
+    Stopped { destination: Name, problem: Box<leave::Error> },
 }
 
 impl Error {
@@ -108,10 +115,9 @@ impl Error {
             Self::Account(account::Error::SignInAgain { .. }) | Self::NoAccount { .. } => ErrorKind::SignIn,
             Self::Component(_) => ErrorKind::Connector,
             Self::InUse { .. } => ErrorKind::Exists,
-            Self::Unsigned
-            | Self::Disabled(_)
-            | Self::ConnectorDisabled { .. }
-            | Self::AccountReadOnly { .. } => ErrorKind::Denied,
+            Self::Unsigned | Self::Disabled(_) | Self::AccountReadOnly { .. } => ErrorKind::Denied,
+            Self::Stopped { problem, .. } => problem.kind(),
+            Self::Trust(error) => error.kind(),
             Self::Options { .. }
             | Self::HomeInside { .. }
             | Self::AccountType { .. }
@@ -147,9 +153,8 @@ impl Hint for Error {
                 "run `wharf destination modify {destination} --option KEY=VALUE`, or `--unset-option KEY`"
             )),
             Self::Disabled(name) => Some(format!("run `wharf destination modify {name} --disabled=false`")),
-            Self::ConnectorDisabled { connector, .. } => {
-                Some(format!("see `wharf connector show {connector}`"))
-            }
+            Self::Trust(error) => error.hint(),
+            Self::Stopped { problem, .. } => problem.hint(),
             Self::NoAccount { needed, .. } | Self::AccountType { needed, .. } => Some(format!(
                 "run `wharf account add NAME --type {needed}`, and name it as the destination's account"
             )),
@@ -169,7 +174,8 @@ impl Hint for Error {
             ),
             Self::NoSignIn(_) => Some("create its destinations without `--account`".to_owned()),
             Self::Unsigned => Some(
-                "`--allow-unsigned` installs it all the same; it is shown as unsigned everywhere".to_owned(),
+                "get its bundle (`FILE.sigstore.json`) from the publisher; `--allow-unsigned` installs it all the same, shown as unsigned everywhere"
+                    .to_owned(),
             ),
         }
     }
@@ -210,6 +216,7 @@ pub struct Host {
     accounts: Accounts,
     destinations: Destinations,
     registry: Registry,
+    trust: Trust,
     artefacts: Artefacts,
     network: Arc<Network>,
     clock: Arc<dyn Clock>,
@@ -237,6 +244,7 @@ impl Host {
             accounts: Accounts::new(&home, &vault),
             destinations: Destinations::new(&home),
             registry: Registry::new(&home),
+            trust: Trust::new(&home),
             artefacts: Artefacts::new(&home, &vault),
             network: Arc::new(Network::new(options)?),
             clock: Arc::new(SystemClock::default()),
@@ -284,6 +292,12 @@ impl Host {
         &self.registry
     }
 
+    /// Whom this home trusts.
+    #[must_use]
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// The way out.
     #[must_use]
     pub const fn network(&self) -> &Arc<Network> {
@@ -304,30 +318,6 @@ impl Host {
         Ok(self.sandbox.get_or_init(|| sandbox))
     }
 
-    /// Install a component: read what it says of itself, compile it, keep both.
-    ///
-    /// # Errors
-    /// When it is not sound, or would replace a newer one.
-    pub fn install(&self, component: &[u8]) -> Result<(Installed, Option<Installed>), Error> {
-        let manifest = Sandbox::inspect(component)?;
-        let sandbox = self.sandbox()?;
-        let compiled = sandbox.compile(component)?;
-        let digest = Digest::of(component);
-        self.artefacts.store(&artefact_key(&digest, &sandbox.compatibility()), compiled.bytes())?;
-        let installed = Installed {
-            r#type: manifest.kind,
-            id: manifest.id,
-            version: manifest.version,
-            digest,
-            signed_by: None,
-            unsigned: true,
-            installed: jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-            disabled: false,
-        };
-        let replaced = self.registry.install(installed.clone(), component, None, Direction::Forward)?;
-        Ok((installed, replaced))
-    }
-
     /// What an installed connector says of itself.
     ///
     /// # Errors
@@ -340,9 +330,8 @@ impl Host {
     }
 
     /// A connector, ready to be called. Its artefact is used if it is sound; else it is compiled again.
-    fn connector(&self, installed: &Installed) -> Result<Connector, Error> {
-        let component = self.registry.component(installed)?;
-        let manifest = Manifest::parse(section::read(&component).map_err(sandbox::Error::from)?);
+    fn connector(&self, installed: &Installed, component: &[u8]) -> Result<Connector, Error> {
+        let manifest = Manifest::parse(section::read(component).map_err(sandbox::Error::from)?);
         let manifest = Arc::new(manifest.map_err(sandbox::Error::from)?);
         let sandbox = self.sandbox()?;
         let compatibility = sandbox.compatibility();
@@ -352,7 +341,7 @@ impl Host {
             Err(unusable) => unusable,
         };
         tracing::warn!(connector = %installed.id, "compiling the connector again: {unusable}");
-        let compiled = sandbox.compile(&component)?;
+        let compiled = sandbox.compile(component)?;
         if let Err(error) = self.artefacts.store(&key, compiled.bytes()) {
             // A restore must not fail because the disk of the home is full.
             tracing::warn!(connector = %installed.id, "the compiled connector cannot be kept: {error}");
@@ -371,10 +360,10 @@ impl Host {
             return Err(Error::Disabled(name.clone()));
         }
         let installed = self.registry.get(&destination.connector)?;
-        if installed.disabled {
-            return Err(Error::ConnectorDisabled { destination: name.clone(), connector: installed.id });
-        }
-        let connector = self.connector(&installed)?;
+        let component = self.registry.component(&installed)?;
+        let leave = self.leave(name, &installed, &component)?;
+        let connector = self.connector(&installed, &component)?;
+        drop(component);
         let manifest = Arc::clone(connector.manifest());
         let options = json_options(&destination);
         manifest
@@ -396,6 +385,7 @@ impl Host {
             destination: name.as_str().into(),
             connector: format!("{}@{}", installed.r#type, installed.version).into(),
             digest: installed.digest.short().into(),
+            signed_by: installed.signature().into(),
             options: serde_json::Value::Object(options).to_string(),
             retries: destination.retries.into(),
             elapsed_max: ELAPSED_MAX,
@@ -414,7 +404,7 @@ impl Host {
         let shelf = catalog.shelf(name, &place(&destination)).await?;
         let threads = Threads::new(destination.threads.into());
         let journal = Journal::new(shelf, self.home.clone());
-        Ok(Attached::new(name.clone(), connector, broker, threads, journal, budget, gate, in_use))
+        Ok(Attached::new(name.clone(), connector, leave, broker, threads, journal, budget, gate, in_use))
     }
 
     /// Delete a destination: its configuration, and what is remembered of it; not what is stored at its

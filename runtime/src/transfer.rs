@@ -300,6 +300,7 @@ impl Error {
         match self {
             Self::Operation(error) => error.is_of_all(),
             Self::Corrupt { .. }
+            | Self::Rewritten(_)
             | Self::Incomplete { .. }
             | Self::Unsent { .. }
             | Self::Stuck { .. }

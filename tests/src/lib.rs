@@ -27,10 +27,12 @@ use wharf_runtime::transfer::{self, Event, Observer, Options, Summary};
 mod browser;
 mod foreign;
 mod shell;
+mod vendor;
 
 pub use browser::{Page, SigningIn};
-pub use foreign::{Finished, Foreign};
+pub use foreign::{Finished, Foreign, installed as foreign_program, run as run_foreign};
 pub use shell::{Ran, Shell};
+pub use vendor::{MANIFEST, steady};
 
 /// The account that the emulators have from the start.
 pub const ACCOUNT: &str = "default";
@@ -139,7 +141,7 @@ impl Rig {
         let host = host(&cloud, folder.path()).with_limits(limits);
         let rig = Self { cloud, host, folder };
         for service in Service::ALL {
-            rig.host.install(&connector(service.kind())).unwrap();
+            rig.host.install_unsigned(&connector(service.kind())).unwrap();
             rig.add_account(service, ACCOUNT);
         }
         rig
@@ -213,7 +215,7 @@ impl Rig {
         component: &[u8],
         change: impl FnOnce(&mut Destination),
     ) -> Attached {
-        let (installed, _) = self.host.install(component).unwrap();
+        let (installed, _) = self.host.install_unsigned(component).unwrap();
         let reference = ConnectorReference::parse(&installed.id).unwrap();
         let (_, manifest) = self.host.manifest(&reference).unwrap();
         let directory = Directory::parse(self.disk(name).to_str().unwrap()).unwrap();
@@ -442,7 +444,7 @@ impl Rig {
         manifest: impl FnOnce(&mut Value),
         change: impl FnOnce(&mut Destination),
     ) -> Attached {
-        self.host.install(&hostile(example, service, manifest)).unwrap();
+        self.host.install_unsigned(&hostile(example, service, manifest)).unwrap();
         let name = Name::parse(&hostile_name(example, service)).unwrap();
         self.add_account_of(service, ACCOUNT, &name, name.as_str());
         let reference = ConnectorReference::parse(name.as_str()).unwrap();

@@ -105,7 +105,7 @@ fn a_connector_that_nobody_signed() {
     --- stderr
     error: `[FOLDER]/connector.wasm` cannot be installed
       caused by: the connector is not signed
-    hint: `--allow-unsigned` installs it all the same; it is shown as unsigned everywhere
+    hint: get its bundle (`FILE.sigstore.json`) from the publisher; `--allow-unsigned` installs it all the same, shown as unsigned everywhere
     --- exit 5
     ");
     install(&shell, &connector("dropbox")).done();

@@ -410,7 +410,7 @@ async fn a_manifest_cannot_offer_the_header_of_its_own_arguments() {
             }
         }
     };
-    if rig.host.install(&hostile("reach", Service::Dropbox, twice)).is_err() {
+    if rig.host.install_unsigned(&hostile("reach", Service::Dropbox, twice)).is_err() {
         return;
     }
     let attached = rig.hostile_with("reach", Service::Dropbox, twice, |_| {}).await;
@@ -435,7 +435,7 @@ async fn a_method_that_writes_cannot_be_declared_to_read() {
             }
         };
         assert!(
-            rig.host.install(&hostile("reach", Service::OneDrive, lie)).is_err(),
+            rig.host.install_unsigned(&hostile("reach", Service::OneDrive, lie)).is_err(),
             "{name} claims to read"
         );
     }

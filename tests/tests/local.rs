@@ -250,11 +250,11 @@ async fn who_does_not_ask_for_a_folder_gets_none() {
     let component = built("wasm32-wasip2/connector/examples/burrow.wasm");
     let manifest = hostile_manifest("burrow", Service::Dropbox, |_| {});
     let silent = section::write(&component, manifest.as_bytes()).unwrap();
-    let error = rig.host.install(&silent).unwrap_err();
+    let error = rig.host.install_unsigned(&silent).unwrap_err();
     let expected = "imports `wharf:connector/folder@0.1.0`, which its manifest does not ask for";
     assert!(error.to_string().contains(expected), "{error}");
     assert!(error.hint().unwrap().contains("\"folder\""), "{:?}", error.hint());
-    rig.host.install(&burrow(|_| {})).unwrap();
+    rig.host.install_unsigned(&burrow(|_| {})).unwrap();
 }
 
 /// Everything below a folder, links not followed.

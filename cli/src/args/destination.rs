@@ -1,5 +1,6 @@
 //! `wharf destination …`.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
@@ -96,6 +97,10 @@ pub(crate) struct DestinationCreate {
     /// Connector by type or id, optionally one version of it: onedrive, onedrive@1.4.0
     #[arg(long = "type", value_name = "TYPE", value_parser = ConnectorReference::parse)]
     pub(crate) connector: ConnectorReference,
+    /// Folder of connectors to install TYPE from, where it is not installed [default: `connectors` in
+    /// the home]
+    #[arg(long, value_name = "DIR", env = "WHARF_CONNECTORS", hide_env_values = true)]
+    pub(crate) connectors: Option<PathBuf>,
     /// Account whose token is used; see `wharf account list`
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<Name>,

@@ -8,9 +8,10 @@ use wharf_runtime::grant::Granted;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::{self, Host};
 use wharf_runtime::manifest::{Access, Manifest, OptionKind, Permission};
-use wharf_runtime::registry::Installed;
+use wharf_runtime::registry::{self, Installed};
 
-use super::{Desk, connector::signature};
+use super::Desk;
+use super::connector::{self, signature};
 use crate::args::{Destination, DestinationCreate, OptionSetting, Renewal};
 use crate::ask::{self, Unattended};
 use crate::exit::Exit;
@@ -77,8 +78,9 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
             "choose another name; `wharf destination show {name}` shows what that one is"
         )));
     }
-    let (installed, manifest) = host.manifest(&create.connector)?;
-    check_account(&host, &create.name, create.account.as_ref(), &manifest)?;
+    let (installed, manifest) = manifest(desk, &host, create)?;
+    host.check_leave(&create.name, &installed)?;
+    check_account(&host, &create.name, create.account.as_ref(), &manifest, create.read_only)?;
     let options = options(&create.name, BTreeMap::new(), &create.options, &manifest)?;
     let permissions = permissions(create, &manifest)?;
     let configured = Configured {
@@ -107,12 +109,30 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The connector, installed first if it is not and can be.
+fn manifest(
+    desk: Desk<'_>,
+    host: &Host,
+    create: &DestinationCreate,
+) -> Result<(Installed, Manifest), Failure> {
+    match host.manifest(&create.connector) {
+        Err(host::Error::Registry(
+            missing @ (registry::Error::NotInstalled(_) | registry::Error::OtherVersion { .. }),
+        )) => {
+            connector::offer(desk, host, &create.connector, create.connectors.as_deref(), missing.into())?;
+            Ok(host.manifest(&create.connector)?)
+        }
+        found => Ok(found?),
+    }
+}
+
 /// A connector that signs in needs an account of its own type, and the others need none.
 fn check_account(
     host: &Host,
     name: &Name,
     account: Option<&Name>,
     manifest: &Manifest,
+    read_only: bool,
 ) -> Result<(), Failure> {
     let (destination, needed) = (name.clone(), manifest.kind.clone());
     match (account, &manifest.oauth) {
@@ -132,7 +152,7 @@ fn check_account(
                 let hint = format!("run `wharf account add {account} --type {needed}` first");
                 return Err(Failure::from(destination::Error::NoAccount { name, account }).with_hint(hint));
             }
-            Ok(host.check_account(&create.name, account, manifest, create.read_only)?)
+            Ok(host.check_account(name, account, manifest, read_only)?)
         }
     }
 }

@@ -57,7 +57,8 @@ impl std::error::Error for Error {
             operation::Error::Refused { cause: None, .. }
             | operation::Error::Trapped(_)
             | operation::Error::Overdrawn(_)
-            | operation::Error::Nonsense(_) => None,
+            | operation::Error::Nonsense(_)
+            | operation::Error::Stopped { .. } => None,
         }
     }
 }
@@ -67,6 +68,7 @@ impl Error {
     fn remedy(&self) -> Option<&str> {
         match &self.problem {
             operation::Error::Refused { cause: Some(cause), .. } => cause.remedy.as_deref(),
+            operation::Error::Stopped { hint, .. } => hint.as_deref(),
             operation::Error::Refused { cause: None, .. }
             | operation::Error::Trapped(_)
             | operation::Error::Overdrawn(_)
@@ -83,13 +85,20 @@ impl Error {
             | operation::Error::Trapped(_)
             | operation::Error::Overdrawn(_)
             | operation::Error::Nonsense(_) => false,
+            operation::Error::Stopped { .. } => true,
         }
     }
 
     /// What it is to a program.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        let Some(refusal) = self.problem.refusal() else { return ErrorKind::Connector };
+        let refusal = match &self.problem {
+            operation::Error::Refused { refusal, .. } => refusal,
+            operation::Error::Stopped { .. } => return ErrorKind::Denied,
+            operation::Error::Trapped(_) | operation::Error::Overdrawn(_) | operation::Error::Nonsense(_) => {
+                return ErrorKind::Connector;
+            }
+        };
         match refusal {
             Refusal::NotFound => ErrorKind::NotFound,
             Refusal::Exists | Refusal::Conflict => ErrorKind::Exists,

@@ -57,6 +57,9 @@ fn remedy(destination: &str, denial: &Denial) -> Option<String> {
             "a destination is read-only for life; create another one without `--read-only` to write"
                 .to_owned(),
         ),
+        Denial::OptionOff { option, .. } => Some(format!(
+            "run `wharf destination modify {destination} --option {option}=true` if that is wanted"
+        )),
         Denial::Stopped(_) => Some(format!("see `wharf destination show {destination}`")),
         Denial::UnknownRoute(_)
         | Denial::Blank { .. }

@@ -16,6 +16,7 @@ impl Call {
         let destination = Arc::clone(&settings.destination);
         Record {
             digest: Arc::clone(&settings.digest),
+            signed_by: Arc::clone(&settings.signed_by),
             operation_id: self.id,
             operation: self.operation.into(),
             route,

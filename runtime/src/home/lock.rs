@@ -38,6 +38,8 @@ pub enum Subject {
     State,
     /// The key that everything is sealed with: shared by all who use it, alone for who changes it.
     Vault,
+    /// Whom this home trusts.
+    Trust,
 }
 
 impl Subject {
@@ -50,6 +52,7 @@ impl Subject {
             Self::Use(name) => format!("use-{name}"),
             Self::State => "state".to_owned(),
             Self::Vault => "vault".to_owned(),
+            Self::Trust => "trust".to_owned(),
         }
     }
 }
@@ -64,6 +67,7 @@ impl fmt::Display for Subject {
             Self::Use(name) => write!(formatter, "destination `{name}`"),
             Self::State => formatter.write_str("the home's database"),
             Self::Vault => formatter.write_str("the home's key"),
+            Self::Trust => formatter.write_str("the trusted publishers"),
         }
     }
 }

@@ -43,6 +43,14 @@ pub enum Error {
     /// What it returned makes no sense.
     #[error("the connector returned nonsense: {0}")]
     Nonsense(String),
+    /// It was not called: the operator stopped it, or nobody vouches for it any more.
+    #[error("{reason}")]
+    Stopped {
+        /// Why, in words.
+        reason: String,
+        /// What helps.
+        hint: Option<String>,
+    },
 }
 
 impl Error {
@@ -51,7 +59,7 @@ impl Error {
     pub const fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(refusal),
-            Self::Trapped(_) | Self::Overdrawn(_) | Self::Nonsense(_) => None,
+            Self::Trapped(_) | Self::Overdrawn(_) | Self::Nonsense(_) | Self::Stopped { .. } => None,
         }
     }
 }

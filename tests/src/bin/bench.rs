@@ -420,7 +420,7 @@ async fn attach(emulator: &Emulator, folder: &Path) -> Attached {
         ..network::Options::default()
     };
     let host = Host::open(&folder.join("home"), options).unwrap();
-    host.install(&wharf_tests::connector("onedrive")).unwrap();
+    host.install_unsigned(&wharf_tests::connector("onedrive")).unwrap();
     let token = StoredToken::from_rclone(&std::fs::read_to_string(&emulator.token_file).unwrap()).unwrap();
     let (id, secret) = emulator.client.clone();
     let client = Client { id: Some(id), secret: Some(Secret::new(secret)), token_url: None };

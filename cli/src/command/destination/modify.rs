@@ -28,7 +28,7 @@ pub(super) fn run(desk: Desk<'_>, modify: &DestinationModify) -> Result<(), Fail
     // A destination can be disabled while its connector is not there.
     if modify.account.is_some() || !modify.options.is_empty() || !modify.unset_options.is_empty() {
         let (found, manifest) = host.manifest(&before.connector)?;
-        check_account(&host, &modify.name, changed.account.as_ref(), &manifest)?;
+        check_account(&host, &modify.name, changed.account.as_ref(), &manifest, before.read_only)?;
         changed.options = options(&modify.name, changed.options, &modify.options, &manifest)?;
         installed = Some(found);
     }

@@ -321,7 +321,7 @@ pub(super) fn json<'a>(
             |installed| format!("{}@{}", installed.id, installed.version),
         ),
         unsigned: installed.map(|installed| installed.unsigned),
-        signed_by: installed.and_then(|installed| installed.signed_by.clone()),
+        signed_by: installed.and_then(|installed| installed.signed_by.as_ref().map(Name::to_string)),
         grants: configured.grants.routes.iter().map(|route| &*route.name).collect(),
         routes: None,
     }
