@@ -18,14 +18,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     hint::Hint,
-    home::{self, Created, Home, Name, Subject},
+    home::{self, Created, Home, Name, Stamp, Subject},
     path::Directory,
+    rate::Rates,
 };
 
 /// Most operations of one destination at a time.
 pub const THREADS_MAX: u16 = 400;
 /// What a destination gets that does not say: enough to hide latency, few enough for any service.
 pub const THREADS_DEFAULT: u16 = 4;
+/// Most transfers of one destination at a time that can be asked for; what drives Wharf asks for 10 at most.
+pub const TASKS_MAX: u16 = 100;
 /// Most retries of one request.
 pub const RETRIES_MAX: u8 = 10;
 /// What a destination gets that does not say.
@@ -212,6 +215,10 @@ pub struct Destination {
     pub read_only: bool,
     /// Operations at a time, 1 to [`THREADS_MAX`].
     pub threads: u16,
+    /// Transfers at a time on this machine, 0 to [`TASKS_MAX`]; 0 for any number.
+    pub tasks: u16,
+    /// Bytes and requests a second.
+    pub rates: Rates,
     /// Retries of one request, 0 to [`RETRIES_MAX`].
     pub retries: u8,
     /// Which HTTP.
@@ -244,6 +251,8 @@ impl Destination {
             backup_directory,
             read_only: false,
             threads: THREADS_DEFAULT,
+            tasks: 0,
+            rates: Rates::NONE,
             retries: RETRIES_DEFAULT,
             http_version: HttpVersion::Default,
             disk_limit: 0,
@@ -343,6 +352,12 @@ impl Destinations {
     pub fn load(&self, name: &Name) -> Result<Destination, Error> {
         let text = self.home.destinations().read(&file_name(name), FILE_BYTES_MAX)?;
         Destination::parse(name.clone(), &text.ok_or_else(|| Error::NotFound(name.clone()))?)
+    }
+
+    /// What tells its file from what it was before; none when there is none.
+    #[must_use]
+    pub fn stamp(&self, name: &Name) -> Option<Stamp> {
+        self.home.destinations().stamp(&file_name(name))
     }
 
     /// Is there one of this name?

@@ -35,7 +35,7 @@ pub(crate) use self::{
     lock::{LOCK_POLL, lock_now},
 };
 pub use self::{
-    folder::{Created, Folder},
+    folder::{Created, Folder, Stamp},
     lock::{Lock, Subject},
     name::{Error as NameError, NAME_CHARACTERS_MAX, Name},
     run::Run,

@@ -22,6 +22,7 @@ mod kind;
 pub mod manifest;
 pub mod network;
 pub mod path;
+pub mod rate;
 pub mod registry;
 pub mod retry;
 pub mod sandbox;

@@ -40,6 +40,15 @@ pub enum Created {
     Existed,
 }
 
+/// Which file it is, and when it was written last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    size: u64,
+    modified_seconds: i64,
+    modified_nanoseconds: i64,
+}
+
 /// A folder that is open. Cheap operations on names in it; no name leads out of it.
 #[derive(Debug)]
 pub struct Folder {
@@ -196,6 +205,29 @@ impl Folder {
             }
         };
         remove().map_err(|source| self.error("remove", name, source))
+    }
+
+    /// Remove a file that means nothing once nobody has it open: after a power cut it may be there again.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn forget(&self, name: &str) -> Result<(), Error> {
+        match self.dir.remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.error("remove", name, error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// What tells a file from what it was before; none when it is not there.
+    #[must_use]
+    pub fn stamp(&self, name: &str) -> Option<Stamp> {
+        let metadata = self.dir.symlink_metadata(name).ok()?;
+        Some(Stamp {
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified_seconds: metadata.mtime(),
+            modified_nanoseconds: metadata.mtime_nsec(),
+        })
     }
 
     /// Give a file another name durably, replacing one that is there.
