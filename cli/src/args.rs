@@ -4,6 +4,7 @@
 mod account;
 mod connector;
 mod destination;
+mod pace;
 mod transfer;
 
 use std::path::PathBuf;

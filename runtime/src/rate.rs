@@ -65,7 +65,8 @@ impl FromStr for Bandwidth {
     /// As rclone spells it: `10M` is 10 MiB a second. A number without a unit is refused: to rclone it
     /// would be KiB, to others bytes.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no bandwidth; expected a number and a unit, as in `512K` or `10M`");
+        let wrong =
+            || format!("{text:?} is no bandwidth; expected a number and a unit, as in `512K` or `10M`");
         let split = text.find(|character: char| character.is_ascii_alphabetic()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at(split);
         let unit = unit.strip_suffix("iB").unwrap_or(unit);
@@ -185,7 +186,9 @@ impl Flow {
         let Some(rate) = self.rates().requests else { return Ok(None) };
         let (limiter, burst) = (&self.threads.limiters().requests, Duration::ZERO);
         // Shares of a few requests a second are no whole numbers, so each is made to cost more instead.
-        limiter.reserve(self.clock.elapsed(), self.processes(), rate.into(), burst, patience).map(|wait| self.hold(wait))
+        limiter
+            .reserve(self.clock.elapsed(), self.processes(), rate.into(), burst, patience)
+            .map(|wait| self.hold(wait))
     }
 
     /// Before bytes of a file are sent.
@@ -243,7 +246,9 @@ mod tests {
         check("1.5G", 3 << 29, "1536M");
         check("100000B", 100_000, "100000B");
         check("10MiB", 10 << 20, "10M");
-        for wrong in ["", "10", "M", "-1M", "10X", "1.2345M", "1e3M", "10 M", "off", "1K", "2T", "9999999999999T"] {
+        for wrong in
+            ["", "10", "M", "-1M", "10X", "1.2345M", "1e3M", "10 M", "off", "1K", "2T", "9999999999999T"]
+        {
             assert!(wrong.parse::<Bandwidth>().is_err(), "{wrong}");
         }
         assert_eq!(
@@ -256,7 +261,8 @@ mod tests {
     fn what_was_not_used_is_lost_but_for_a_burst() {
         let limiter = Limiter::default();
         let second = Duration::from_secs(1);
-        let reserve = |now: Duration, amount| limiter.reserve(now, amount, 100, second / 4, Duration::MAX).unwrap();
+        let reserve =
+            |now: Duration, amount| limiter.reserve(now, amount, 100, second / 4, Duration::MAX).unwrap();
         let start = second * 100;
         assert_eq!(reserve(start, 100), Duration::ZERO);
         assert_eq!(reserve(start, 50), second * 3 / 4, "a quarter was saved up");

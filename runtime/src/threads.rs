@@ -126,7 +126,12 @@ impl Seat {
             next_number: 0,
             looked_for_deaths: None,
         };
-        Arc::new(Self { clock, state: Mutex::new(state), changed: Notify::new(), limiters: Limiters::default() })
+        Arc::new(Self {
+            clock,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            limiters: Limiters::default(),
+        })
     }
 
     /// A task; `own_limit` is for one that is to have fewer threads than it could.
@@ -338,7 +343,9 @@ impl State {
 
     /// Have a name by which the others know whether this process is still there.
     fn be_at_work(&mut self) {
-        let Some(home) = self.home.as_ref().filter(|_| self.run.is_none() && self.run_number == 0) else { return };
+        let Some(home) = self.home.as_ref().filter(|_| self.run.is_none() && self.run_number == 0) else {
+            return;
+        };
         match home.run() {
             Ok(run) => {
                 self.run_number = run.number();
@@ -389,7 +396,6 @@ fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
-
 
 #[cfg(test)]
 mod tests;

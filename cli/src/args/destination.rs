@@ -9,6 +9,8 @@ use wharf_runtime::destination::{
 use wharf_runtime::home::Name;
 use wharf_runtime::path::Directory;
 
+use super::pace::Pace;
+
 /// Destinations.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Destination {
@@ -72,6 +74,8 @@ pub(crate) struct DestinationCreate {
     #[arg(long, value_name = "N", default_value_t = THREADS_DEFAULT,
           value_parser = value_parser!(u16).range(1..=i64::from(THREADS_MAX)))]
     pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
     /// Retries of one request, 0 to 10
     #[arg(long, value_name = "N", default_value_t = RETRIES_DEFAULT,
           value_parser = value_parser!(u8).range(0..=i64::from(RETRIES_MAX)))]

@@ -68,6 +68,8 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
         owner: create.owner.clone(),
         read_only: create.read_only,
         threads: create.threads,
+        tasks: create.pace.tasks.unwrap_or_default(),
+        rates: create.pace.rates(),
         retries: create.retries,
         http_version: match create.http_version {
             HttpVersion::Default => network::HttpVersion::Default,

@@ -110,8 +110,7 @@ impl Body {
         let left = section.size;
         let reader = Reader::Done;
         let (progress, flow) = (tap.progress, tap.flow);
-        let mut body =
-            Self { source, reader, receipt, progress, flow, hold: None, left, sent: Bytes::new() };
+        let mut body = Self { source, reader, receipt, progress, flow, hold: None, left, sent: Bytes::new() };
         let work = Work { section, at: 0, running };
         if left == 0 {
             body.complete(work);

@@ -20,10 +20,8 @@ const fn seconds(seconds: u64) -> Duration {
 /// What `outcomes` lead to, one after the other, when chance always gives the most.
 fn verdicts(retries: u32, replay: Replay, outcomes: &[Outcome]) -> (Vec<Verdict>, bool) {
     let mut attempts = Attempts::new(Budget::new(retries, ELAPSED_MAX_DEFAULT), replay);
-    let verdicts = outcomes
-        .iter()
-        .map(|outcome| attempts.note(*outcome, Duration::ZERO, &mut || u64::MAX))
-        .collect();
+    let verdicts =
+        outcomes.iter().map(|outcome| attempts.note(*outcome, Duration::ZERO, &mut || u64::MAX)).collect();
     (verdicts, attempts.maybe_applied())
 }
 
@@ -34,8 +32,7 @@ fn every_outcome_has_its_verdict() {
         assert_eq!(verdicts(3, Replay::Once, &[outcome]).0, [once], "{outcome:?}, once");
     };
     let again = Verdict::RetryAfter(BACKOFF_BASE);
-    for code in [200, 201, 202, 204, 206, 302, 304, 400, 403, 404, 409, 410, 412, 413, 416, 423, 501, 507]
-    {
+    for code in [200, 201, 202, 204, 206, 302, 304, 400, 403, 404, 409, 410, 412, 413, 416, 423, 501, 507] {
         check(status(code), Verdict::Deliver, Verdict::Deliver);
     }
     for code in [408, 500, 502, 503, 504] {
@@ -134,14 +131,62 @@ fn a_service_that_always_asks_for_a_second_is_given_up() {
 }
 
 #[test]
+fn what_a_connector_claims_is_clamped() {
+    let check = |claimed: u64, expected: Duration| {
+        let mut attempts = Attempts::new(Budget::new(3, PAUSE_MAX * 2), Replay::Safe);
+        let verdict = attempts.note(Outcome::Claimed(Some(seconds(claimed))), Duration::ZERO, &mut || 0);
+        assert_eq!(verdict, Verdict::PauseDestination(expected), "{claimed}");
+    };
+    check(0, seconds(1));
+    check(17, seconds(17));
+    check(3_601, seconds(3_600));
+    check(u64::MAX, seconds(3_600));
+}
+
+/// Whatever comes back, and whatever chance says: it ends, in the time and the attempts there are.
+#[test]
+fn every_request_ends() {
+    let outcomes = [
+        Outcome::NotReached,
+        Outcome::MaybeReached,
+        status(503),
+        asking(503, 1),
+        asking(500, 30),
+        asking(429, 0),
+        status(429),
+        asking(509, u64::MAX),
+        Outcome::Claimed(None),
+        status(401),
+    ];
+    let mut state = 7_u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state
+    };
+    for _ in 0..2_000 {
+        let mut attempts = Attempts::new(Budget::default(), Replay::Safe);
+        let (mut elapsed, mut count) = (Duration::ZERO, 0);
+        loop {
+            let outcome = outcomes[usize::try_from(random() >> 33).unwrap() % outcomes.len()];
+            count += 1;
+            match attempts.note(outcome, elapsed, &mut random) {
+                Verdict::RetryAfter(wait) | Verdict::PauseAccount(wait) | Verdict::PauseDestination(wait) => {
+                    elapsed += wait;
+                }
+                Verdict::RefreshOnce => {}
+                Verdict::Deliver | Verdict::DeliverAndPause(_) | Verdict::GiveUp(_) => break,
+            }
+            assert!(elapsed <= ELAPSED_MAX_DEFAULT);
+        }
+        assert!(count <= PAUSES_MAX + RETRIES_DEFAULT + 3, "{count} attempts");
+    }
+}
+
+#[test]
 fn nothing_begins_after_the_time_is_up() {
     let check = |outcome: Outcome, elapsed: Duration, expected: Verdict| {
         let mut attempts = Attempts::new(Budget::new(3, seconds(100)), Replay::Safe);
-        assert_eq!(
-            attempts.note(outcome, elapsed, &mut || u64::MAX),
-            expected,
-            "{outcome:?} {elapsed:?}"
-        );
+        assert_eq!(attempts.note(outcome, elapsed, &mut || u64::MAX), expected, "{outcome:?} {elapsed:?}");
     };
     check(asking(429, 60), seconds(40), Verdict::PauseAccount(seconds(60)));
     check(asking(429, 60), seconds(41), Verdict::GiveUp(Reason::Throttled(seconds(60))));
@@ -191,8 +236,7 @@ fn retry_after_is_understood_or_nothing() {
     check(&["Wed, 21 Oct 2015 07:00:00 GMT"], Some(1));
     check(&["Fri, 31 Dec 9999 23:59:59 GMT"], Some(3600));
     check(&["5", "30", "soon"], Some(30));
-    for nonsense in
-        ["", "soon", "1e3", "+5", "--5", "5 seconds", ".5", "1.2.3", "0x10", "5,10", "inf", "٣"]
+    for nonsense in ["", "soon", "1e3", "+5", "--5", "5 seconds", ".5", "1.2.3", "0x10", "5,10", "inf", "٣"]
     {
         check(&[nonsense], None);
     }
@@ -200,10 +244,8 @@ fn retry_after_is_understood_or_nothing() {
 
 #[test]
 fn a_date_is_measured_by_the_clock_of_the_service() {
-    let headers = headers(&[
-        (DATE, "Wed, 21 Oct 2015 07:28:00 GMT"),
-        (RETRY_AFTER, "Wed, 21 Oct 2015 07:28:20 GMT"),
-    ]);
+    let headers =
+        headers(&[(DATE, "Wed, 21 Oct 2015 07:28:00 GMT"), (RETRY_AFTER, "Wed, 21 Oct 2015 07:28:20 GMT")]);
     assert_eq!(retry_after(&headers, SystemTime::UNIX_EPOCH), Some(seconds(20)));
 }
 

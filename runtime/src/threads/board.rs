@@ -149,7 +149,9 @@ impl Board {
         let others = || self.entries.iter().filter(|entry| entry.key != key);
         self.held() < u32::from(claim.limit)
             && own.held < claim.cap
-            && others().filter(|other| other.claims(claim.now_ms)).all(|other| ours <= (other.held, other.ticket))
+            && others()
+                .filter(|other| other.claims(claim.now_ms))
+                .all(|other| ours <= (other.held, other.ticket))
     }
 
     /// Begin a transfer, or say that it is waited for. First come, first served, as far as each one's own
