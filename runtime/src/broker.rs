@@ -397,6 +397,8 @@ impl Call {
                 credential = self.credential(&allowed).await?;
             }
             let passed = self.pass(&allowed).await?;
+            // While a token was renewed, or a rate waited for, another request may have been refused.
+            self.wait_for_pause(&allowed).await?;
             let started = self.broker.clock.elapsed();
             let (tap, receipt) = self.tap(&request.carrying);
             let outgoing =

@@ -80,7 +80,7 @@ pub struct Body {
     reader: Reader,
     receipt: Option<oneshot::Sender<Running>>,
     progress: Option<Progress>,
-    flow: Option<Flow>,
+    flow: Option<Box<Flow>>,
     /// What the block that is next waits for; it has asked when this is there.
     hold: Option<Mutex<Hold>>,
     /// Bytes not yet handed over.
@@ -109,7 +109,7 @@ impl Body {
         let source = Arc::clone(&section.source);
         let left = section.size;
         let reader = Reader::Done;
-        let (progress, flow) = (tap.progress, tap.flow);
+        let (progress, flow) = (tap.progress, tap.flow.map(Box::new));
         let mut body = Self { source, reader, receipt, progress, flow, hold: None, left, sent: Bytes::new() };
         let work = Work { section, at: 0, running };
         if left == 0 {

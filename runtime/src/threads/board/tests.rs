@@ -129,8 +129,8 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 /// Each task is a process of its own here, so that it can die.
-const fn process(number: u32) -> Key {
-    Key { run: 100 + { number as u128 }, number }
+fn process(number: u32) -> Key {
+    Key { run: 100 + u128::from(number), number }
 }
 
 proptest! {
