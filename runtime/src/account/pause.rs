@@ -37,6 +37,9 @@ pub struct Paused {
     pub remaining: Duration,
 }
 
+/// What a pause is told to, upwards: one that ended a part of it early would be too short.
+const STEP: Duration = Duration::from_millis(1);
+
 #[derive(Debug)]
 pub(super) struct Pause {
     file: File,
@@ -56,7 +59,7 @@ impl Pause {
         self.file.read_exact_at(&mut bytes, 0).ok()?;
         let until = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(u64::from_le_bytes(bytes)))?;
         let remaining = until.duration_since(now).ok()?;
-        (!remaining.is_zero() && remaining <= PAUSE_MAX).then_some(until)
+        (!remaining.is_zero() && remaining <= PAUSE_MAX + STEP).then_some(until)
     }
 
     /// Pause until then, unless a longer pause stands.
@@ -71,7 +74,8 @@ impl Pause {
             alone
         });
         if self.until(now).is_none_or(|standing| standing < until) {
-            let milliseconds = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+            let nanoseconds = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+            let milliseconds = nanoseconds.div_ceil(STEP.as_nanos());
             let bytes = u64::try_from(milliseconds).unwrap_or(u64::MAX).to_le_bytes();
             // Eight bytes within a page of a small file; if even that fails, only the others miss it.
             if let Err(error) = self.file.write_all_at(&bytes, 0) {

@@ -14,6 +14,10 @@ async fn a_pause_is_seen_by_all_and_only_grows() {
     assert_eq!(other.paused_until(), Some(now + Duration::from_secs(30)));
     other.pause(now + Duration::from_secs(10));
     assert_eq!(one.paused_until(), Some(now + Duration::from_secs(30)));
+    // Never shorter than it was asked for, not by the part of a millisecond.
+    let odd = now + Duration::from_nanos(40_000_000_001);
+    other.pause(odd);
+    assert!(one.paused_until().is_some_and(|until| until >= odd && until < odd + Duration::from_millis(1)));
     // As long as a service may ask for, and no longer.
     other.pause(now + Duration::from_hours(1000));
     assert_eq!(one.paused_until(), Some(now + PAUSE_MAX));
