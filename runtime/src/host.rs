@@ -395,10 +395,11 @@ impl Host {
             folder,
         };
         let budget = Budget::new(settings.retries, settings.elapsed_max);
-        let audit = Audit::open(&self.home, name)?;
+        let state = State::open(&self.home)?;
+        let audit = Audit::open(&self.home, &state, name)?;
         let clock = Arc::clone(&self.clock);
         let broker = Broker::new(settings, grant, handles, account, Arc::clone(&self.network), audit, clock);
-        let catalog = Catalog::new(State::open(&self.home)?);
+        let catalog = Catalog::new(state);
         let shelf = catalog.shelf(name, &place(&destination)).await?;
         let threads = Threads::new(destination.threads.into());
         let journal = Journal::new(shelf, self.home.clone());
