@@ -4,7 +4,9 @@
 mod account;
 mod connector;
 mod destination;
+mod grant;
 mod transfer;
+mod trust;
 mod vault;
 
 use std::io::Read as _;
@@ -14,14 +16,20 @@ use std::sync::LazyLock;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use wharf_runtime::audit::Anchor;
 use wharf_runtime::home::Name;
 use wharf_runtime::network::ConnectTo;
+use wharf_runtime::secret::Secret;
 use wharf_runtime::vault::{Given, Key, Source};
 
 pub(crate) use account::{Account, AccountAdd, AccountImport, Renewal, SignIn};
-pub(crate) use connector::{Connector, ConnectorInstall, ConnectorPack};
-pub(crate) use destination::{Destination, DestinationCreate, HttpVersion, OptionSetting};
+pub(crate) use connector::{
+    Connector, ConnectorInstall, ConnectorKeygen, ConnectorPack, ConnectorSign, ConnectorUpdate, Proof,
+};
+pub(crate) use destination::{Destination, DestinationCreate, DestinationModify, OptionSetting};
+pub(crate) use grant::{Grant, GrantAllow};
 pub(crate) use transfer::{Copy, List, Move, Remove};
+pub(crate) use trust::{Trust, TrustAdd, TrustIssue};
 pub(crate) use vault::Vault;
 
 use crate::exit::Exit;
@@ -36,7 +44,8 @@ static AFTER_LONG_HELP: LazyLock<String> = LazyLock::new(|| {
     format!(
         "\
 First steps:
-  wharf connector install onedrive.wasm --allow-unsigned
+  wharf trust add acme --key acme.pub --id-prefix com.acme
+  wharf connector install onedrive.wasm
   wharf account add work --type onedrive --client-id ID
   wharf destination create archive --type onedrive --account work \\
       --backup-directory /backups/server1
@@ -117,6 +126,9 @@ pub(crate) struct Global {
         hide_short_help = true
     )]
     pub(crate) log: Option<String>,
+    /// How the log is written
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t, hide_short_help = true)]
+    pub(crate) log_format: LogFormat,
     /// When to colour; NO_COLOR is obeyed
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: ColorChoice,
@@ -152,18 +164,34 @@ pub(crate) enum ColorChoice {
     Never,
 }
 
+/// How the log is written, one event a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// An object a line, with its time
+    Json,
+}
+
 /// What to do. Commands with arguments of their own say there what they are.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Connectors: what speaks to a service
     #[command(subcommand)]
     Connector(Connector),
+    /// Publishers: whose signatures count
+    #[command(subcommand)]
+    Trust(Trust),
     /// Accounts: whose token is used
     #[command(subcommand)]
     Account(Account),
     /// Destinations: configured places to write backups to
     #[command(subcommand)]
     Destination(Destination),
+    /// Grants: what a connector may do at a destination
+    #[command(subcommand)]
+    Grant(Grant),
     Copy(Copy),
     #[command(visible_alias = "mv")]
     Move(Move),
@@ -190,6 +218,7 @@ pub(crate) enum Command {
 Examples:
   wharf audit archive --limit 20
   wharf audit archive --summary
+  wharf audit archive --verify
   wharf audit archive --json | jq 'select(.status == 429)'")]
     Audit {
         /// Which destination
@@ -201,6 +230,12 @@ Examples:
         /// List only the last N records
         #[arg(long, value_name = "N", conflicts_with = "summary")]
         limit: Option<usize>,
+        /// See whether a record was changed, moved, put in or taken away since it was written
+        #[arg(long, conflicts_with_all = ["summary", "limit"])]
+        verify: bool,
+        /// With --verify: it must hold this record, a head that an earlier --verify printed
+        #[arg(long, value_name = "NUMBER:HASH", requires = "verify")]
+        anchor: Option<Anchor>,
     },
     /// The vault: the key that seals what is secret
     #[command(subcommand)]
@@ -216,6 +251,11 @@ Examples:
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// The password of an encrypted key, where cosign looks for it too.
+pub(crate) fn cosign_password() -> Option<Secret> {
+    std::env::var_os("COSIGN_PASSWORD")?.into_string().ok().map(Secret::new)
 }
 
 /// Is `--json` there, in a command line that makes no sense otherwise?

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
 
+use wharf_runtime::secret::Secret;
+
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::report::Failure;
@@ -51,6 +53,21 @@ pub(crate) fn confirm(
         return Ok(());
     }
     Err(Failure::new(Exit::Unconfirmed, "not confirmed, nothing was done"))
+}
+
+/// Ask for a password, which is not shown while it is typed; none when there is nobody to ask.
+///
+/// # Errors
+/// When the terminal cannot be read.
+pub(crate) fn password(output: &Output, question: &str) -> Result<Option<Secret>, Failure> {
+    if !is_attended() {
+        return Ok(None);
+    }
+    output.question(question);
+    let typed = console::Term::stderr().read_secure_line();
+    let typed =
+        typed.map_err(|problem| Failure::new(Exit::Local, format!("cannot read the password: {problem}")))?;
+    Ok(Some(Secret::new(typed)))
 }
 
 /// Does a person see the question and type the answer?

@@ -8,6 +8,8 @@ mod completion;
 mod connector;
 mod copy;
 mod destination;
+mod grant;
+mod trust;
 mod vault;
 
 use std::future::Future;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 
 use wharf_runtime::account::sign_in_hint;
 use wharf_runtime::attached::Attached;
+use wharf_runtime::destination::Caller;
 use wharf_runtime::home::{Home, Name};
 use wharf_runtime::host::Host;
 use wharf_runtime::network;
@@ -44,16 +47,19 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     let desk = Desk { global: &arguments.global, output };
     match &arguments.command {
         Command::Connector(command) => connector::run(desk, command),
+        Command::Trust(command) => trust::run(desk, command),
         Command::Account(command) => account::run(desk, command),
         Command::Destination(command) => destination::run(desk, command),
+        Command::Grant(command) => grant::run(desk, command),
         Command::Copy(copy) => copy::run(desk, copy),
         Command::Move(moving) => waiting(Box::pin(change::relocate(desk, moving))),
         Command::Ls(list) => waiting(Box::pin(browse::list(desk, list))),
         Command::Stat { place } => waiting(Box::pin(browse::stat(desk, place))),
         Command::Mkdir { place } => waiting(Box::pin(change::make_folder(desk, place))),
         Command::Rm(remove) => waiting(Box::pin(change::remove(desk, remove))),
-        Command::Audit { destination, summary: true, limit: _ } => audit::summary(desk, destination),
-        Command::Audit { destination, summary: false, limit } => audit::list(desk, destination, *limit),
+        Command::Audit { destination, summary: true, .. } => audit::summary(desk, destination),
+        Command::Audit { destination, verify: true, anchor, .. } => audit::verify(desk, destination, *anchor),
+        Command::Audit { destination, limit, .. } => audit::list(desk, destination, *limit),
         Command::Vault(command) => vault::run(desk, command),
         Command::Completion { shell } => completion::print(desk, *shell),
     }
@@ -74,6 +80,13 @@ impl Desk<'_> {
             ..network::Options::default()
         };
         Ok(Host::open_with(&self.home_path()?, options, &given_keys()?)?)
+    }
+
+    /// Who runs this command, as far as the home is concerned.
+    fn caller(self, host: &Host) -> Result<Caller, Failure> {
+        let id = uzers::get_effective_uid();
+        let name = uzers::get_user_by_uid(id).map(|user| user.name().to_string_lossy().into_owned());
+        Ok(Caller::new(id, name, host.home().owner()?))
     }
 
     fn home_path(self) -> Result<PathBuf, Failure> {

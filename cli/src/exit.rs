@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use wharf_runtime::{ErrorKind, account, destination, host, registry, rotation, vault};
+use wharf_runtime::{ErrorKind, account, destination, host, registry, rotation, trust, vault};
 
 /// Why the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,7 +250,7 @@ impl From<&destination::Error> for Exit {
         match error {
             destination::Error::NotFound(_) | destination::Error::NoAccount { .. } => Self::NotFound,
             destination::Error::Exists(_) | destination::Error::DirectoryTaken { .. } => Self::Exists,
-            destination::Error::ReadOnlyForLife(..) => Self::Denied,
+            destination::Error::ForLife { .. } | destination::Error::NotOwner { .. } => Self::Denied,
             destination::Error::File { .. } | destination::Error::Home(_) => Self::Home,
         }
     }
@@ -263,10 +263,25 @@ impl From<&registry::Error> for Exit {
             registry::Error::TypeTaken { .. }
             | registry::Error::Downgrade { .. }
             | registry::Error::SameVersion { .. }
+            | registry::Error::SignatureLost { .. }
             | registry::Error::InUse { .. } => Self::Exists,
             registry::Error::Description(_) | registry::Error::TooLarge => Self::Unfit,
             registry::Error::Damaged(_) | registry::Error::Index(_) | registry::Error::Home(_) => Self::Home,
         }
+    }
+}
+
+impl From<&trust::Error> for Exit {
+    fn from(error: &trust::Error) -> Self {
+        use trust::{Error, bundle};
+        // A file that is no bundle, or no list, is told apart from one that is not believed.
+        if matches!(
+            error,
+            Error::Bundle(bundle::Error::Malformed(_) | bundle::Error::Refused(_)) | Error::List(_)
+        ) {
+            return Self::Unfit;
+        }
+        Self::from(error.kind())
     }
 }
 
@@ -279,6 +294,7 @@ impl From<&host::Error> for Exit {
             // The runtime has one kind for connectors; here a file that never was one is told apart
             // from a connector that broke.
             host::Error::Component(_) => Self::Unfit,
+            host::Error::Trust(error) => Self::from(error),
             host::Error::Home(_)
             | host::Error::Vault(_)
             | host::Error::State(_)
@@ -288,7 +304,8 @@ impl From<&host::Error> for Exit {
             | host::Error::Options { .. }
             | host::Error::HomeInside { .. }
             | host::Error::Disabled(_)
-            | host::Error::ConnectorDisabled { .. }
+            | host::Error::InUse { .. }
+            | host::Error::Stopped { .. }
             | host::Error::NoAccount { .. }
             | host::Error::AccountType { .. }
             | host::Error::AccountReadOnly { .. }

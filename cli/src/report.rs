@@ -13,7 +13,8 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, registry, rotation, sandbox, transfer, vault,
+    account, attached, audit, catalog, destination, home, host, registry, rotation, sandbox, state, transfer,
+    trust, validate, vault,
 };
 
 use crate::exit::Exit;
@@ -160,7 +161,20 @@ known! {
     registry::Error => |error| Exit::from(error);
     rotation::Error => |error| Exit::from(error);
     vault::Error => |error| Exit::from(error);
+    state::Error => |_| Exit::Home;
     transfer::Error => |error| Exit::from(error.kind());
+    trust::Error => |error| Exit::from(error);
+    trust::sign::Error => |_| Exit::Usage;
+}
+
+impl From<validate::Failure> for Failure {
+    fn from(failure: validate::Failure) -> Self {
+        match failure {
+            validate::Failure::Operation(error) => error.into(),
+            validate::Failure::Account(error) => error.into(),
+            validate::Failure::Mismatch(_) | validate::Failure::Wrong(_) => Self::new(Exit::Corrupt, failure),
+        }
+    }
 }
 
 impl From<sandbox::Error> for Failure {

@@ -2,23 +2,32 @@
 //!
 //! Every operation takes a permit first, then runs in an instance of its own. When a connector asks
 //! for patience that only it could see, the operation is repeated here, after a pause of the whole
-//! destination, within the same budget as everything else; the permit is given back meanwhile.
+//! destination, within the same budget as everything else; the permit is given back meanwhile. What
+//! changes anything passes the gate first: the backup directory must be ours, and there must be room.
 
-use std::fmt;
+mod error;
+mod gate;
+
+pub use error::Error;
+pub(crate) use gate::Gate;
+pub use gate::Room;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ErrorKind;
+use tracing::Instrument as _;
+
 use crate::broker::{Broker, Call};
 use crate::catalog::Shelf;
 use crate::content::{Progress as Moved, Section};
 use crate::entry::{Entry, Info};
-use crate::folder::Folder;
 use crate::hash::{Algorithm, Running};
-use crate::hint::Hint;
-use crate::home::Name;
+use crate::hint::Hint as _;
+use crate::home::{Lock, Name};
 use crate::journal::Journal;
+use crate::leave::Leave;
 use crate::manifest::{Manifest, Replay};
+use crate::ownership;
 use crate::path::RelativePath;
 use crate::retry::{Attempts, Budget, Outcome, Verdict};
 use crate::sandbox::Connector;
@@ -27,128 +36,6 @@ use crate::sandbox::operation::{
 };
 use crate::threads::{Permit, Threads};
 
-/// An operation that failed, and where.
-#[derive(Debug, Clone)]
-pub struct Error {
-    /// The destination.
-    pub destination: Name,
-    /// What was tried, as the contract calls it: `list`, `put`.
-    pub operation: &'static str,
-    /// At which path.
-    pub path: RelativePath,
-    /// Why it failed.
-    pub problem: operation::Error,
-    /// The backup directory, where that is on this machine: what helps is another thing then.
-    pub folder: Option<Folder>,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { destination, operation, path, problem, folder: _ } = self;
-        write!(formatter, "cannot {} `{destination}:{path}`: {problem}", phrase(operation))
-    }
-}
-
-/// An operation as people say it.
-fn phrase(operation: &str) -> &str {
-    match operation {
-        "stat" => "look at",
-        "make-folder" => "make the folder",
-        "put" => "store",
-        "begin-upload" | "upload-part" => "upload",
-        "upload-status" => "resume the upload of",
-        "abort-upload" => "abort the upload of",
-        "finish-uploads" => "finish the upload of",
-        "get" => "read",
-        "relocate" => "move",
-        "relocation-status" => "see whether the service has finished",
-        "usage" => "ask how full the service is for",
-        other => other,
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.problem {
-            operation::Error::Refused { cause: Some(cause), .. } => Some(cause),
-            operation::Error::Refused { cause: None, .. }
-            | operation::Error::Trapped(_)
-            | operation::Error::Overdrawn(_)
-            | operation::Error::Nonsense(_) => None,
-        }
-    }
-}
-
-impl Error {
-    /// What it is to a program.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        let Some(refusal) = self.problem.refusal() else { return ErrorKind::Connector };
-        match refusal {
-            Refusal::NotFound => ErrorKind::NotFound,
-            Refusal::Exists | Refusal::Conflict => ErrorKind::Exists,
-            Refusal::WrongKind => ErrorKind::WrongKind,
-            Refusal::Denied => ErrorKind::Denied,
-            Refusal::SignInAgain => ErrorKind::SignIn,
-            Refusal::Quota => ErrorKind::Quota,
-            Refusal::Throttled(_)
-            | Refusal::Unavailable
-            | Refusal::Lost
-            | Refusal::SessionGone
-            | Refusal::CursorGone => ErrorKind::Unavailable,
-            Refusal::BadName(_) | Refusal::TooLarge => ErrorKind::BadName,
-            Refusal::Corrupt => ErrorKind::Corrupt,
-            Refusal::Unsupported => ErrorKind::Unsupported,
-            Refusal::SourceChanged => ErrorKind::SourceChanged,
-            Refusal::Other(_) => ErrorKind::Service,
-        }
-    }
-}
-
-impl Hint for Error {
-    fn hint(&self) -> Option<String> {
-        let name = &self.destination;
-        if let Some(folder) = &self.folder
-            && let Some(hint) = self.hint_on_this_machine(folder)
-        {
-            return Some(hint);
-        }
-        match self.kind() {
-            ErrorKind::NotFound => Some(format!("run `wharf ls {name}:` to see what is there")),
-            ErrorKind::Denied => Some(format!(
-                "run `wharf destination show {name}` to see what is granted, and `wharf audit {name}` for the request"
-            )),
-            ErrorKind::SignIn => Some(format!(
-                "run `wharf destination show {name}` to see its account, then give that account a new token"
-            )),
-            ErrorKind::Quota => Some("free some space at the service, or use another destination".to_owned()),
-            ErrorKind::Unavailable => {
-                Some(format!("run the same command again later; `wharf audit {name}` has what was tried"))
-            }
-            ErrorKind::BadName => Some("rename it, or leave it out with `--exclude`".to_owned()),
-            ErrorKind::SourceChanged => {
-                Some("run the same command again once nothing writes to it, or copy a snapshot".to_owned())
-            }
-            ErrorKind::Connector => Some(
-                "report this to the connector's vendor; `RUST_LOG=connector=debug` shows what it logs"
-                    .to_owned(),
-            ),
-            ErrorKind::WrongKind => Some("remove or rename one of the two".to_owned()),
-            ErrorKind::Unsupported if matches!(self.operation, "relocate" | "copy") => Some(format!(
-                "copy it to a local folder and from there to its new path: `wharf copy {name}:{} ./folder`",
-                self.path
-            )),
-            ErrorKind::Usage
-            | ErrorKind::Exists
-            | ErrorKind::Corrupt
-            | ErrorKind::Unsupported
-            | ErrorKind::Service
-            | ErrorKind::Local
-            | ErrorKind::State => None,
-        }
-    }
-}
-
 /// How soon a running relocation is asked for: a file is copied in less.
 const RELOCATION_POLL_MIN: Duration = Duration::from_millis(500);
 /// How seldom it is asked for in the end.
@@ -156,32 +43,19 @@ const RELOCATION_POLL_MAX: Duration = Duration::from_secs(30);
 /// How long it is waited for: folders of a terabyte take hours, and it goes on without us.
 const RELOCATION_MAX: Duration = Duration::from_hours(6);
 
-impl Error {
-    /// The remedy, where it is another than for a service.
-    fn hint_on_this_machine(&self, folder: &Folder) -> Option<String> {
-        let (name, directory) = (&self.destination, folder.path().display());
-        match self.problem.refusal() {
-            Some(Refusal::Denied) => Some(format!(
-                "see who may read and write in `{directory}`, and with `wharf destination show {name}` what is granted"
-            )),
-            Some(Refusal::Quota) => Some(format!(
-                "free some space on the disk of `{directory}`, then run the same command again: nothing half-written was left"
-            )),
-            Some(Refusal::Unavailable) => Some(format!("see that the disk of `{directory}` answers")),
-            Some(_) | None => None,
-        }
-    }
-}
-
 /// A destination that can be used.
 #[derive(Debug)]
 pub struct Attached {
     name: Name,
     connector: Connector,
+    leave: Leave,
     broker: Arc<Broker>,
     threads: Threads,
     journal: Journal,
     budget: Budget,
+    gate: Gate,
+    /// Says that the destination is in use.
+    _use: Lock,
 }
 
 /// What passed through the host's hands while a connector stored something.
@@ -209,15 +83,19 @@ pub struct Opened {
 
 impl Attached {
     /// Put together what a host has loaded.
+    #[expect(clippy::too_many_arguments, reason = "a destination is put together of all of these, once")]
     pub(crate) const fn new(
         name: Name,
         connector: Connector,
+        leave: Leave,
         broker: Arc<Broker>,
         threads: Threads,
         journal: Journal,
         budget: Budget,
+        gate: Gate,
+        in_use: Lock,
     ) -> Self {
-        Self { name, connector, broker, threads, journal, budget }
+        Self { name, connector, leave, broker, threads, journal, budget, gate, _use: in_use }
     }
 
     /// The destination's name.
@@ -236,6 +114,12 @@ impl Attached {
     #[must_use]
     pub const fn shelf(&self) -> &Shelf {
         self.journal.shelf()
+    }
+
+    /// Is it only read from?
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        self.gate.is_read_only()
     }
 
     /// Its uploads under way.
@@ -269,7 +153,13 @@ impl Attached {
     /// # Errors
     /// When the disk refuses.
     pub async fn settle(&self) -> Result<(), crate::audit::Error> {
-        self.broker.settle().await
+        self.broker.settle().await?;
+        let (refused, now) = (self.broker.audit().take_denied(), self.broker.clock().now());
+        let counting = self.connector.counting();
+        if let Err(error) = counting.keep(self.shelf().state(), refused, now).await {
+            tracing::warn!(destination = %self.name, %error, "the connector's figures are not kept");
+        }
+        Ok(())
     }
 
     /// What is stored at `path`?
@@ -277,6 +167,7 @@ impl Attached {
     /// # Errors
     /// Why it cannot be told.
     pub async fn stat(&self, path: &RelativePath) -> Result<Entry, Error> {
+        self.not_the_mark("stat", path)?;
         self.run("stat", path, |call| async move { self.connector.stat(&call, path).await }).await
     }
 
@@ -290,8 +181,11 @@ impl Attached {
         recursive: bool,
         next: Option<&str>,
     ) -> Result<Page, Error> {
-        self.run("list", path, |call| async move { self.connector.list(&call, path, recursive, next).await })
-            .await
+        let mut page = self
+            .run("list", path, |call| async move { self.connector.list(&call, path, recursive, next).await })
+            .await?;
+        page.entries.retain(|entry| !ownership::is_mark(&entry.path));
+        Ok(page)
     }
 
     /// Make a folder and the folders on the way to it.
@@ -299,6 +193,7 @@ impl Attached {
     /// # Errors
     /// Why it cannot be made.
     pub async fn make_folder(&self, path: &RelativePath) -> Result<Entry, Error> {
+        self.may_change("make-folder", path).await?;
         self.run("make-folder", path, |call| async move { self.connector.make_folder(&call, path).await })
             .await
     }
@@ -309,6 +204,9 @@ impl Attached {
     /// Why none of them was removed.
     pub async fn remove(&self, items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {
         let path = items.first().map(|item| item.path.clone()).unwrap_or_default();
+        for item in items {
+            self.may_change("remove", &item.path).await?;
+        }
         let results = self
             .run("remove", &path, |call| async move { self.connector.remove(&call, items).await })
             .await?;
@@ -329,6 +227,7 @@ impl Attached {
         info: &Info,
         moved: Option<&Moved>,
     ) -> Result<(Entry, Passed), Error> {
+        self.may_store("put", path, info.size).await?;
         let work = |call: Call| async move {
             let call = Arc::new(call.hashing(Running::new(&self.algorithms())).with_progress(moved.cloned()));
             let entry = self.connector.put(&call, path, section.clone(), info).await?;
@@ -348,6 +247,7 @@ impl Attached {
         first: Option<&Section>,
         moved: Option<&Moved>,
     ) -> Result<(String, Progress, Passed), Error> {
+        self.may_store("begin-upload", path, info.size).await?;
         let work = |call: Call| async move {
             let call = Arc::new(call.hashing(Running::new(&self.algorithms())).with_progress(moved.cloned()));
             let (session, progress) = self.connector.begin_upload(&call, path, info, first.cloned()).await?;
@@ -369,6 +269,7 @@ impl Attached {
         running: &Running,
         moved: Option<&Moved>,
     ) -> Result<(Progress, Passed), Error> {
+        self.may_change("upload-part", path).await?;
         let last = part.offset().saturating_add(part.size()) >= info.size;
         let work = |call: Call| async move {
             let call = Arc::new(call.hashing(running.clone()).with_progress(moved.cloned()));
@@ -412,6 +313,9 @@ impl Attached {
     /// Why none of them was.
     pub async fn finish_uploads(&self, uploads: &[Staged]) -> Result<Vec<Result<Entry, Error>>, Error> {
         let path = uploads.first().map(|upload| upload.path.clone()).unwrap_or_default();
+        for upload in uploads {
+            self.may_change("finish-uploads", &upload.path).await?;
+        }
         let work = |call| async move { self.connector.finish_uploads(&call, uploads).await };
         let results = self.run("finish-uploads", &path, work).await?;
         let of = |(upload, result): (&Staged, Result<Entry, operation::Error>)| {
@@ -425,6 +329,17 @@ impl Attached {
     /// # Errors
     /// Why it cannot be read.
     pub async fn get(
+        &self,
+        path: &RelativePath,
+        offset: u64,
+        len: Option<u64>,
+        revision: Option<&str>,
+    ) -> Result<Opened, Error> {
+        self.not_the_mark("get", path)?;
+        self.open(path, offset, len, revision).await
+    }
+
+    async fn open(
         &self,
         path: &RelativePath,
         offset: u64,
@@ -445,6 +360,8 @@ impl Attached {
     /// # Errors
     /// Why it has its old path; [`Refusal::Unsupported`] where the service cannot, and nothing happened.
     pub async fn relocate(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
+        self.may_change("relocate", from).await?;
+        self.may_change("relocate", to).await?;
         self.hold(to).await?;
         let begun = self
             .run("relocate", from, |call| async move { self.connector.relocate(&call, from, to).await })
@@ -458,6 +375,8 @@ impl Attached {
     /// # Errors
     /// As [`relocate`](Self::relocate).
     pub async fn copy(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
+        self.not_the_mark("copy", from)?;
+        self.may_store("copy", to, 0).await?;
         self.hold(to).await?;
         let begun =
             self.run("copy", from, |call| async move { self.connector.copy(&call, from, to).await }).await?;
@@ -470,7 +389,9 @@ impl Attached {
     /// Why it cannot be told.
     pub async fn usage(&self) -> Result<Space, Error> {
         let root = RelativePath::root();
-        self.run("usage", &root, |call| async move { self.connector.usage(&call).await }).await
+        let space = self.run("usage", &root, |call| async move { self.connector.usage(&call).await }).await?;
+        self.gate.note_usage(self.shelf(), space).await;
+        Ok(space)
     }
 
     /// See that there is a folder to hold `path`.
@@ -556,8 +477,10 @@ impl Attached {
         let mut attempts = Attempts::new(self.budget, Replay::Safe);
         loop {
             let permit = self.threads.permit().await;
+            self.have_leave(operation, path).await?;
             let call = self.broker.call(operation);
-            let problem = match work(permit, call).await {
+            let span = tracing::debug_span!("operation", destination = %self.name, operation, path = %path);
+            let problem = match work(permit, call).instrument(span).await {
                 Ok(done) => return Ok(done),
                 Err(problem) => problem,
             };
@@ -576,6 +499,14 @@ impl Attached {
                 }
             }
         }
+    }
+
+    /// What was allowed when the destination was attached may not be any more.
+    async fn have_leave(&self, operation: &'static str, path: &RelativePath) -> Result<(), Error> {
+        let Err(error) = self.leave.check() else { return Ok(()) };
+        let reason = error.to_string();
+        self.broker.stopped(operation, &reason).await;
+        Err(self.error(operation, path, operation::Error::Stopped { reason, hint: error.hint() }))
     }
 
     /// Wait as an operation's own refusal asks, when it was one of several that were asked together.

@@ -105,6 +105,11 @@ impl Audit {
         self.0.append(record).await
     }
 
+    /// How many of the records that were added since the last time say that something was refused.
+    pub(crate) fn take_denied(&self) -> u64 {
+        self.0.take_denied()
+    }
+
     /// Wait until everything added so far is on disk.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! know is kept as the call's cause and in the audit.
 
 mod arriving;
+mod cause;
 mod credential;
 mod folder;
 mod outcome;
@@ -20,10 +21,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use tracing::Instrument as _;
+
 use crate::account::{Account, Credential};
 use crate::audit::{self, Audit, Decision, Record};
 use crate::clock::Clock;
 use crate::content::{Progress, Receipt, Section, Tap};
+use crate::destination::Watch;
 use crate::folder::Folder;
 use crate::grant::{Allowed, Ask, Denial, Grant};
 use crate::handle::Handles;
@@ -38,6 +42,7 @@ use record::{chain, excerpt};
 use scrub::{Disguises, Scrub};
 
 pub use arriving::{ArrivalError, Arriving};
+pub use cause::Cause;
 pub(crate) use folder::Refused;
 
 /// How long one operation may take in all, pauses and retries included. A service that throttles
@@ -105,6 +110,8 @@ pub struct Settings {
     pub connector: Arc<str>,
     /// The component's digest.
     pub digest: Arc<str>,
+    /// Who signed it, with which key; or `unsigned`.
+    pub signed_by: Arc<str>,
     /// Options for the connector, as JSON.
     pub options: String,
     /// How often a failed request is sent again.
@@ -123,6 +130,7 @@ pub struct Settings {
 pub struct Broker {
     settings: Settings,
     grant: RwLock<Arc<Grant>>,
+    watch: Watch,
     handles: Handles,
     account: Option<Account>,
     network: Arc<Network>,
@@ -144,9 +152,11 @@ impl fmt::Debug for Broker {
 impl Broker {
     /// A way out for one destination.
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "a way out is put together of all of these, once")]
     pub fn new(
         settings: Settings,
         grant: Grant,
+        watch: Watch,
         handles: Handles,
         account: Option<Account>,
         network: Arc<Network>,
@@ -157,6 +167,7 @@ impl Broker {
         Arc::new(Self {
             settings,
             grant,
+            watch,
             handles,
             account,
             network,
@@ -168,15 +179,27 @@ impl Broker {
         })
     }
 
-    /// The grant in force.
+    /// The grant as it was when somebody looked last.
     #[must_use]
     pub fn grant(&self) -> Arc<Grant> {
         Arc::clone(&self.grant.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Change what is granted; requests that follow are held to it, also those of running operations.
-    pub fn regrant(&self, grant: Grant) {
-        *self.grant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grant);
+    /// The grant in force: what an operator changed meanwhile holds for this request already, also when
+    /// its operation began before. A destination that is gone, disabled or unreadable allows nothing.
+    #[must_use]
+    pub fn current_grant(&self) -> Arc<Grant> {
+        let Some(changed) = self.watch.changed() else { return self.grant() };
+        let before = self.grant();
+        let after = Arc::new(match changed {
+            Ok(destination) if destination.disabled => {
+                before.stopped(format!("destination `{}` is disabled", destination.name))
+            }
+            Ok(destination) => before.regranted(&destination.grants),
+            Err(error) => before.stopped(chain(&error)),
+        });
+        *self.grant.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&after);
+        after
     }
 
     /// The backup directory, if it lies on this machine.
@@ -189,6 +212,15 @@ impl Broker {
     #[must_use]
     pub const fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// Have a token that the service should take, renewed if need be; none where no account is needed.
+    ///
+    /// # Errors
+    /// Why the account cannot be used.
+    pub async fn sign_in(&self) -> Option<Result<(), crate::account::Error>> {
+        let account = self.account.as_ref()?;
+        Some(account.credential().await.map(drop))
     }
 
     /// Wait until what is under way beside the requests is on disk: records, and a renewed token.
@@ -236,6 +268,15 @@ impl Broker {
         let _ = call.append(record).await;
     }
 
+    /// Record that an operation was not begun, because the connector may not run any more.
+    pub async fn stopped(self: &Arc<Self>, operation: &'static str, reason: &str) {
+        let call = self.call(operation);
+        let (rule, reason) = ("connector-stopped".to_owned(), reason.to_owned());
+        let record = Record { rule, reason, ..call.blank("".into(), Decision::Denied) };
+        // It is refused whether or not that can be written down.
+        let _ = call.append(record).await;
+    }
+
     /// Begin an operation.
     #[must_use]
     pub fn call(self: &Arc<Self>, operation: &'static str) -> Call {
@@ -267,7 +308,7 @@ pub struct Call {
     sent_bytes: AtomicU64,
     hashing: Mutex<Option<Running>>,
     progress: Option<Progress>,
-    cause: Mutex<Option<String>>,
+    cause: Mutex<Option<Cause>>,
 }
 
 impl fmt::Debug for Call {
@@ -305,8 +346,8 @@ impl Call {
         self.hashing.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The last thing that went wrong, in words for the operator.
-    pub fn cause(&self) -> Option<String> {
+    /// The last thing that went wrong, for the operator.
+    pub fn cause(&self) -> Option<Cause> {
         self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -386,7 +427,8 @@ impl Call {
             let (tap, receipt) = self.tap(&request.carrying);
             let outgoing =
                 sign::outgoing(&self.broker.settings, &allowed, credential.as_ref(), &request.carrying, tap);
-            let sent = self.broker.network.send(outgoing).await;
+            let span = tracing::debug_span!("attempt", route = %request.ask.route, number);
+            let sent = self.broker.network.send(outgoing).instrument(span).await;
             if let Carrying::Section(section) = &request.carrying {
                 self.sent_bytes.fetch_add(section.size(), Ordering::Relaxed);
             }
@@ -451,7 +493,7 @@ impl Call {
             Some(Some(opened)) => Ok(Some(opened)),
             Some(None) => Err(Denial::Handle),
         };
-        match opened.and_then(|opened| self.broker.grant().allow(&request.ask, opened.as_ref())) {
+        match opened.and_then(|opened| self.broker.current_grant().allow(&request.ask, opened.as_ref())) {
             Ok(allowed) => Ok(allowed),
             Err(denial) => Err(self.deny_with(self.denied(&request.ask.route, &denial), &denial).await),
         }
@@ -490,7 +532,7 @@ impl Call {
 
     /// The guest learns that it may not; the operator, which rule said so.
     async fn deny_with(&self, record: Record, denial: &Denial) -> Failure {
-        self.set_cause(denial.to_string());
+        self.tell_cause(cause::denied(&self.broker.settings, &record.route, denial));
         if let Err(failure) = self.append(record).await {
             return failure;
         }

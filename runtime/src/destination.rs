@@ -4,21 +4,31 @@
 //! This room parses it, checks every bound, and creates, lists and deletes; whether the connector is
 //! installed, its options fit and its routes exist is for those to say who hold the manifest.
 //!
-//! A backup directory belongs to one writing destination: two of one account may not name the same
-//! one, whatever its case, since the services do not tell case apart. Only a read-only destination may
-//! look into a directory that another one writes. A directory *inside* another's is allowed; the
+//! A backup directory belongs to one writing destination: two of one account and drive may not name the
+//! same one, whatever its case, since the services do not tell case apart. Only a read-only destination
+//! may look into a directory that another one writes. A directory *inside* another's is allowed; the
 //! outer one then lists what the inner one stores.
+//!
+//! A destination has an owner, a user of this machine. The owner, the accounts above the owner's and root
+//! may change and delete it; everybody who can read the home may use it.
 
+mod caller;
+mod error;
 mod file;
+mod reference;
+mod watch;
 
 pub use crate::network::HttpVersion;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+pub(crate) use reference::is_connector_name;
+pub use {caller::Caller, error::Error, reference::ConnectorReference, watch::Watch};
+
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    hint::Hint,
-    home::{self, Created, Home, Name, Subject},
+    grant::Granted,
+    home::{Created, Home, Name, Stamp, Subject},
     path::Directory,
 };
 
@@ -34,143 +44,20 @@ pub const RETRIES_DEFAULT: u8 = 3;
 pub const DISK_LIMIT_PERCENT_MAX: u8 = 100;
 /// Most routes in a grant: no manifest has more.
 pub const GRANTS_MAX: usize = 256;
+/// Most lines that say what one granted route allows: the longest manifest has fewer.
+pub const ALLOWS_MAX: usize = 1024;
+/// Most parent accounts: products nest resellers a few levels deep.
+pub const PARENTS_MAX: usize = 16;
 /// Most options: no manifest has more.
 pub const OPTIONS_MAX: usize = 64;
 /// Longest text in a file, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1024;
 
-/// Largest file that is read: all of the above at their longest.
-const FILE_BYTES_MAX: u64 = 256 * 1024;
+/// Largest file that is read: the granted routes of the longest manifest, spelled out, and room.
+const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// How long a change waits for another change of the home's configuration.
 const CONFIGURATION_WAIT: Duration = Duration::from_secs(10);
-
-/// What can be wrong with a destination.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Error {
-    /// There is none of this name.
-    #[error("there is no destination `{0}`")]
-    NotFound(Name),
-    /// There is one already.
-    #[error("there is a destination `{0}` already")]
-    Exists(Name),
-    /// The file is not what it should be.
-    #[error("`destinations/{name}.toml` {problem}")]
-    File {
-        /// The destination.
-        name: Name,
-        /// What is wrong and where: a line, or a key and its bound.
-        problem: String,
-    },
-    /// Another destination writes there.
-    #[error("destination `{other}` writes to `{directory}` already")]
-    DirectoryTaken {
-        /// The one that does.
-        other: Name,
-        /// The backup directory, as that one spells it.
-        directory: Directory,
-    },
-    /// It names an account that is not there.
-    #[error("destination `{name}` names account `{account}`, which does not exist")]
-    NoAccount {
-        /// The destination.
-        name: Name,
-        /// The account.
-        account: Name,
-    },
-    /// Read-only is decided once.
-    #[error("`read_only` of destination `{0}` was decided when it was created")]
-    ReadOnlyForLife(Name),
-    /// The home cannot be read or written.
-    #[error(transparent)]
-    Home(Arc<home::Error>),
-}
-
-impl Hint for Error {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotFound(_) => Some("run `wharf destination list` to see which there are".to_owned()),
-            Self::Exists(name) => Some(format!("run `wharf destination modify {name}` to change it")),
-            Self::DirectoryTaken { .. } => Some(
-                "choose another backup directory, or create the destination with `--read-only` to restore from that one"
-                    .to_owned(),
-            ),
-            Self::NoAccount { account, .. } => Some(format!("run `wharf account add {account}` first")),
-            Self::ReadOnlyForLife(_) => Some("create another destination".to_owned()),
-            Self::Home(error) => error.hint(),
-            Self::File { .. } => None,
-        }
-    }
-}
-
-impl From<home::Error> for Error {
-    fn from(error: home::Error) -> Self {
-        Self::Home(Arc::new(error))
-    }
-}
-
-/// Which connector a destination uses: its type or its id, and optionally one version of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ConnectorReference {
-    /// Its type (`onedrive`) or its id (`dev.wharf.onedrive`).
-    pub name: String,
-    /// The one version that will do; none for whichever is installed.
-    pub version: Option<semver::Version>,
-}
-
-impl ConnectorReference {
-    /// Parse `NAME` or `NAME@VERSION`.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let (name, version) =
-            text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)));
-        if !is_connector_name(name) {
-            return Err(format!(
-                "{:?} is not a connector's type or id (`a-z`, `0-9`, `.` and `-`)",
-                shorten(text)
-            ));
-        }
-        let parse = |version| semver::Version::parse(version).map_err(|error| (version, error));
-        let version = version.map(parse).transpose();
-        let version = version
-            .map_err(|(version, error)| format!("{:?} is not a version: {error}", shorten(version)))?;
-        Ok(Self { name: name.to_owned(), version })
-    }
-}
-
-impl fmt::Display for ConnectorReference {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.version {
-            Some(version) => write!(formatter, "{}@{version}", self.name),
-            None => formatter.write_str(&self.name),
-        }
-    }
-}
-
-impl TryFrom<String> for ConnectorReference {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
-}
-
-impl From<ConnectorReference> for String {
-    fn from(reference: ConnectorReference) -> Self {
-        reference.to_string()
-    }
-}
-
-/// Is it a type or an id as manifests have them?
-pub(crate) fn is_connector_name(name: &str) -> bool {
-    let right = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
-    (1..=100).contains(&name.len())
-        && name.bytes().all(right)
-        && name.split('.').all(|label| !label.is_empty() && !label.starts_with('-'))
-}
 
 /// What a destination holds, as the products that drive Wharf tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -206,6 +93,8 @@ pub struct Destination {
     pub account: Option<Name>,
     /// Who may change it; none for the user that the home belongs to.
     pub owner: Option<String>,
+    /// The accounts above the owner's, which may change it too.
+    pub parents: Vec<String>,
     /// Where everything of it lies at the service.
     pub backup_directory: Directory,
     /// Only restored from, never written to. Decided when it is created.
@@ -228,8 +117,8 @@ pub struct Destination {
     pub dr: bool,
     /// What its connector wants to know.
     pub options: BTreeMap<String, Setting>,
-    /// The routes that the operator granted, in the order of the file.
-    pub grants: Vec<String>,
+    /// What the operator granted.
+    pub grants: Granted,
 }
 
 impl Destination {
@@ -241,6 +130,7 @@ impl Destination {
             connector,
             account: None,
             owner: None,
+            parents: Vec::new(),
             backup_directory,
             read_only: false,
             threads: THREADS_DEFAULT,
@@ -252,7 +142,7 @@ impl Destination {
             job_type: JobType::Backup,
             dr: false,
             options: BTreeMap::new(),
-            grants: Vec::new(),
+            grants: Granted { connector: None, routes: Vec::new() },
         }
     }
 
@@ -272,17 +162,48 @@ impl Destination {
         file::write(self).map_err(|problem| Error::File { name: self.name.clone(), problem })
     }
 
-    /// Would both write to the same place?
+    /// May this caller change it? The owner may, the accounts above the owner's, and root.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`].
+    pub fn check_caller(&self, caller: &Caller) -> Result<(), Error> {
+        if caller.is_root() || self.is_owned_by(caller) {
+            return Ok(());
+        }
+        let owner = self.owner.clone().unwrap_or_else(|| "the user of the home".to_owned());
+        let (name, parents) = (self.name.clone(), self.parents.clone());
+        Err(Error::NotOwner { name, owner, parents, caller: caller.clone() })
+    }
+
+    /// Is this caller its owner, or an account above the owner's?
+    #[must_use]
+    pub fn is_owned_by(&self, caller: &Caller) -> bool {
+        match &self.owner {
+            None => caller.has_home() || self.parents.iter().any(|parent| caller.is(parent)),
+            Some(owner) => caller.is(owner) || self.parents.iter().any(|parent| caller.is(parent)),
+        }
+    }
+
+    /// Would both write to the same place? Where a service has several drives, the options tell them
+    /// apart; what this cannot know, the marker in the backup directory does.
     fn collides_with(&self, other: &Self) -> bool {
         let same_service = match (&self.account, &other.account) {
-            (None, None) => self.connector.name == other.connector.name,
-            (one, another) => one == another,
+            (None, None) => self.is_of_the_connector_of(other),
+            (one, another) => one == another && self.options == other.options,
         };
         let folded = |directory: &Directory| directory.as_str().to_lowercase();
         same_service
             && !self.read_only
             && !other.read_only
             && folded(&self.backup_directory) == folded(&other.backup_directory)
+    }
+
+    /// One may name its connector by type and the other by id.
+    fn is_of_the_connector_of(&self, other: &Self) -> bool {
+        let granted = |one: &Self, another: &Self| {
+            one.grants.connector.is_some() && one.grants.connector == another.grants.connector
+        };
+        self.connector.name == other.connector.name || granted(self, other)
     }
 }
 
@@ -320,15 +241,26 @@ impl Destinations {
     /// Change one, durably. Comments in its file are not kept.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::ReadOnlyForLife`], and as [`create`](Self::create).
-    pub fn modify(&self, name: &Name, change: impl FnOnce(&mut Destination)) -> Result<Destination, Error> {
+    /// [`Error::NotFound`], [`Error::NotOwner`], [`Error::ForLife`], and as [`create`](Self::create).
+    pub fn modify(
+        &self,
+        name: &Name,
+        caller: &Caller,
+        change: impl FnOnce(&mut Destination),
+    ) -> Result<Destination, Error> {
         let _configuration = self.home.lock(&Subject::Configuration, CONFIGURATION_WAIT)?;
         let before = self.load(name)?;
+        before.check_caller(caller)?;
         let mut after = before.clone();
         change(&mut after);
         after.name = name.clone();
-        if after.read_only != before.read_only {
-            return Err(Error::ReadOnlyForLife(name.clone()));
+        let decided = [
+            ("read-only", after.read_only == before.read_only),
+            ("backup directory", after.backup_directory == before.backup_directory),
+            ("type", after.connector.name == before.connector.name),
+        ];
+        if let Some((what, _)) = decided.into_iter().find(|(_, same)| !same) {
+            return Err(Error::ForLife { name: name.clone(), what });
         }
         let text = after.to_toml()?;
         self.check_neighbours(&after)?;
@@ -343,6 +275,15 @@ impl Destinations {
     pub fn load(&self, name: &Name) -> Result<Destination, Error> {
         let text = self.home.destinations().read(&file_name(name), FILE_BYTES_MAX)?;
         Destination::parse(name.clone(), &text.ok_or_else(|| Error::NotFound(name.clone()))?)
+    }
+
+    /// Read one, and be told when its file changes.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn watch(&self, name: &Name) -> Result<(Destination, Watch), Error> {
+        let watch = Watch::new(self.clone(), name.clone());
+        Ok((self.load(name)?, watch))
     }
 
     /// Is there one of this name?
@@ -384,16 +325,35 @@ impl Destinations {
         self.users(|destination| [connector_type, id].contains(&destination.connector.name.as_str()))
     }
 
+    /// May this caller delete it? A broken file names no owner: then it is the home's user, or root.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotOwner`].
+    pub fn check_deletion(&self, name: &Name, caller: &Caller) -> Result<(), Error> {
+        match self.load(name) {
+            Ok(destination) => destination.check_caller(caller),
+            Err(error @ Error::NotFound(_)) => Err(error),
+            Err(_) => {
+                let connector = ConnectorReference { name: String::new(), version: None };
+                let root = Directory::root();
+                Destination::new(name.clone(), connector, root).check_caller(caller)
+            }
+        }
+    }
+
     /// Delete one: its configuration, not what is stored at its service.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub fn delete(&self, name: &Name) -> Result<(), Error> {
+    /// [`Error::NotFound`], [`Error::NotOwner`].
+    pub fn delete(&self, name: &Name, caller: &Caller) -> Result<(), Error> {
         let _configuration = self.home.lock(&Subject::Configuration, CONFIGURATION_WAIT)?;
-        if !self.exists(name) {
-            return Err(Error::NotFound(name.clone()));
-        }
+        self.check_deletion(name, caller)?;
         Ok(self.home.destinations().remove(&file_name(name))?)
+    }
+
+    /// Which file of this name there is, if any.
+    fn stamp(&self, name: &Name) -> Option<Stamp> {
+        self.home.destinations().stamp(&file_name(name))
     }
 
     fn users(&self, uses: impl Fn(&Destination) -> bool) -> Result<Vec<Name>, Error> {

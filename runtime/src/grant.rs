@@ -7,6 +7,8 @@
 
 mod arguments;
 mod folder;
+mod granted;
+mod scope;
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +19,12 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::manifest::{Access, Address, Manifest, PayloadKind, Replay, Route, Template};
+use crate::manifest::{Access, Address, Manifest, PayloadKind, Permission, Replay, Route, Template};
 use crate::path::{Directory, RelativePath};
 
 pub use folder::AllowedPath;
+pub use granted::{Granted, GrantedRoute, Standing};
+pub use scope::Scope;
 
 /// Longest address, in bytes: both services refuse paths far shorter, and what does not fit a path
 /// has no business in one.
@@ -150,6 +154,12 @@ pub enum Denial {
     NotGranted(String),
     #[error("the route `{route}` is only for destinations with the option `{option}`")]
     OptionOff { route: String, option: String },
+    #[error("the route `{route}` asks for more than was granted: {more}")]
+    Wider { route: String, more: String },
+    #[error("the route `{route}` was granted to the connector `{connector}`, which is another")]
+    AnotherConnector { route: String, connector: String },
+    #[error("{0}")]
+    Stopped(String),
     #[error("the route `{0}` writes, and the destination is read-only")]
     ReadOnly(String),
     #[error("the route `{route}` {problem}")]
@@ -190,6 +200,9 @@ impl Denial {
             Self::UnknownRoute(_) => "unknown-route",
             Self::NotGranted(_) => "not-granted",
             Self::OptionOff { .. } => "option",
+            Self::Wider { .. } => "wider",
+            Self::AnotherConnector { .. } => "another-connector",
+            Self::Stopped(_) => "stopped",
             Self::ReadOnly(_) => "read-only",
             Self::Blank { .. } => "blank",
             Self::Item { .. } | Self::ItemCharacter { .. } => "item",
@@ -221,21 +234,24 @@ impl Denial {
 #[derive(Debug, Clone)]
 pub struct Grant {
     manifest: Arc<Manifest>,
-    granted: BTreeSet<String>,
+    /// What is not in force, and why; every other permission of the manifest is.
+    missing: BTreeMap<String, Standing>,
     directory: Directory,
     bound: BTreeMap<String, String>,
     /// The options that are on.
     flags: BTreeSet<String>,
     read_only: bool,
+    /// Why nothing is allowed at all.
+    stopped: Option<String>,
 }
 
 impl Grant {
-    /// The manifest, cut down to the granted routes. A granted name that the manifest does not have
+    /// The manifest, cut down to what was granted. A granted name that the manifest does not have
     /// grants nothing.
     #[must_use]
     pub fn new(
         manifest: Arc<Manifest>,
-        granted: impl IntoIterator<Item = String>,
+        granted: &Granted,
         directory: Directory,
         options: &serde_json::Map<String, serde_json::Value>,
         read_only: bool,
@@ -252,7 +268,20 @@ impl Grant {
             (*value == serde_json::Value::Bool(true)).then(|| name.clone())
         };
         let flags = options.iter().filter_map(is_on).collect();
-        Self { granted: granted.into_iter().collect(), directory, bound, flags, read_only, manifest }
+        let missing = missing(&manifest, granted);
+        Self { missing, directory, bound, flags, read_only, manifest, stopped: None }
+    }
+
+    /// The same connector, directory and options, with something else granted.
+    #[must_use]
+    pub fn regranted(&self, granted: &Granted) -> Self {
+        Self { missing: missing(&self.manifest, granted), stopped: None, ..self.clone() }
+    }
+
+    /// The same, with nothing allowed for this reason.
+    #[must_use]
+    pub fn stopped(&self, reason: String) -> Self {
+        Self { stopped: Some(reason), ..self.clone() }
     }
 
     /// The backup directory.
@@ -316,12 +345,25 @@ impl Grant {
     }
 
     fn check_permission(&self, name: &str, access: Access) -> Result<(), Denial> {
+        if let Some(reason) = &self.stopped {
+            return Err(Denial::Stopped(reason.clone()));
+        }
         match (access, self.read_only) {
             // Said first, since granting it would not help.
             (Access::Write, true) => return Err(Denial::ReadOnly(name.to_owned())),
             (Access::Write, false) | (Access::Read, _) => {}
         }
-        if self.granted.contains(name) { Ok(()) } else { Err(Denial::NotGranted(name.to_owned())) }
+        let route = || name.to_owned();
+        match self.missing.get(name) {
+            None | Some(Standing::Granted) => Ok(()),
+            Some(Standing::Missing) => Err(Denial::NotGranted(route())),
+            Some(Standing::Wider(more)) => {
+                Err(Denial::Wider { route: route(), more: short(&more.join("; ")) })
+            }
+            Some(Standing::Another(connector)) => {
+                Err(Denial::AnotherConnector { route: route(), connector: connector.clone() })
+            }
+        }
     }
 
     fn build(
@@ -362,6 +404,12 @@ impl Grant {
             None => Ok(self.directory.absolute(&path)),
         }
     }
+}
+
+/// What a manifest asks for that is not in force.
+fn missing(manifest: &Manifest, granted: &Granted) -> BTreeMap<String, Standing> {
+    let standing = |one: Permission<'_>| (one.name().to_owned(), granted.standing(manifest, one));
+    manifest.permissions().map(standing).filter(|(_, standing)| *standing != Standing::Granted).collect()
 }
 
 /// A guest's text in a message: escaped, and its beginning only.

@@ -8,6 +8,8 @@
 //! vault.json              which key it must be, where it is given from outside
 //! state.db                SQLite: what the runtime writes
 //! connectors.json         what is installed
+//! trust.toml              the publishers that the operator trusts; revocations.json, what they took back
+//! connectors/             connectors that can be installed, where an operator put some
 //! accounts/NAME.toml      what the operator wrote; NAME.sealed, the account's secrets; NAME.pause
 //! destinations/NAME.toml
 //! blobs/sha256/HEX        components, by content
@@ -36,7 +38,7 @@ pub(crate) use self::{
     lock::{LOCK_POLL, lock_now},
 };
 pub use self::{
-    folder::{Created, Folder},
+    folder::{Created, Folder, Stamp},
     lock::{Lock, Subject},
     name::{Error as NameError, NAME_CHARACTERS_MAX, Name},
     run::Run,
@@ -53,6 +55,12 @@ pub(crate) const VAULT_FILE: &str = "vault.json";
 pub(crate) const STATE_FILE: &str = "state.db";
 /// File name of the list of installed connectors.
 pub(crate) const CONNECTORS_FILE: &str = "connectors.json";
+/// File name of the publishers that are trusted.
+pub(crate) const TRUST_FILE: &str = "trust.toml";
+/// File name of what they revoked.
+pub(crate) const REVOCATIONS_FILE: &str = "revocations.json";
+/// Folder of connectors that can be installed, where an operator put some.
+pub const AVAILABLE_FOLDER: &str = "connectors";
 
 const FOLDERS: [&str; 7] =
     ["accounts", "destinations", "blobs", "blobs/sha256", "artefacts", "audit", "locks"];
@@ -228,6 +236,15 @@ impl Home {
         &self.0.path
     }
 
+    /// The user that it belongs to, as the system numbers users.
+    ///
+    /// # Errors
+    /// When the folder cannot be looked at.
+    pub fn owner(&self) -> Result<u32, Error> {
+        let root = self.root();
+        root.owner().map_err(|source| root.error("look at", ".", source))
+    }
+
     /// The home itself: the key, the database, the list of connectors, `trust.toml`.
     #[must_use]
     pub fn root(&self) -> &Folder {
@@ -299,7 +316,8 @@ fn check_root(path: &Path, root: &Folder) -> Result<(), Error> {
 fn is_ours(name: &str) -> bool {
     // The key too: another process may be making this home at the same time.
     FOLDERS.contains(&name)
-        || [KEY_FILE, KEY_NEXT_FILE, VAULT_FILE, CONNECTORS_FILE, "trust.toml"].contains(&name)
+        || [KEY_FILE, KEY_NEXT_FILE, VAULT_FILE, CONNECTORS_FILE].contains(&name)
+        || [TRUST_FILE, REVOCATIONS_FILE, AVAILABLE_FOLDER].contains(&name)
         || name.starts_with(STATE_FILE)
 }
 

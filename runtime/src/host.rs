@@ -2,7 +2,10 @@
 //!
 //! A command opens one, and asks for destinations by name. Nothing is set up before it is needed: a
 //! listing of accounts starts no engine, and a listing of a folder compiles nothing, because an
-//! artefact is there from when the connector was installed.
+//! artefact is there from when the connector was installed. How a connector gets in is `install`'s.
+
+mod install;
+mod sign_in;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -13,31 +16,35 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use crate::account::{self, Accounts, REPLY_BYTES_MAX, TokenEndpoint, TokenTransport, TransportError};
-use crate::attached::Attached;
+use crate::attached::{Attached, Gate};
 use crate::audit::{self, Audit};
 use crate::broker::{Broker, ELAPSED_MAX, Settings};
 use crate::catalog::{self, Catalog};
 use crate::clock::{Clock, SystemClock};
-use crate::destination::{self, ConnectorReference, Destination, Destinations, Setting};
+use crate::destination::{self, Caller, ConnectorReference, Destination, Destinations, Setting};
 use crate::folder::{self, Folder};
 use crate::grant::Grant;
 use crate::handle::Handles;
 use crate::hint::Hint;
-use crate::home::{self, Home, Name};
+use crate::home::{self, Home, Name, Subject};
 use crate::journal::Journal;
+use crate::leave;
 use crate::manifest::{Manifest, OAuth, OptionError, section};
 use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
-use crate::registry::{self, ArtefactKey, Artefacts, Digest, Direction, Installed, Registry};
+use crate::ownership::Server;
+use crate::registry::{self, ArtefactKey, Artefacts, Digest, Installed, Registry};
 use crate::retry::Budget;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::{self, Connector, Sandbox};
 use crate::secret::Secret;
 use crate::state::{self, State};
 use crate::threads::Threads;
+use crate::trust::{self, Trust};
+use crate::usage::{self, Usage};
 use crate::vault::{self, Given, Vault};
 use crate::{ErrorKind, attached};
 
-mod sign_in;
+pub use install::Candidate;
 
 /// Settings that the compiled code depends on, beyond what the engine's own hash covers.
 const ARTEFACT_SETTINGS: &str = "1";
@@ -70,8 +77,8 @@ pub enum Error {
     Options { destination: Name, problem: OptionError },
     #[error("destination `{0}` is disabled")]
     Disabled(Name),
-    #[error("destination `{destination}` uses the connector `{connector}`, which is disabled")]
-    ConnectorDisabled { destination: Name, connector: String },
+    #[error("destination `{destination}` is in use: something is copied, listed or changed there")]
+    InUse { destination: Name },
     #[error("destination `{destination}` needs an account of type `{needed}`")]
     NoAccount { destination: Name, needed: String },
     #[error(
@@ -88,6 +95,10 @@ pub enum Error {
     NoSignIn(String),
     #[error("the connector is not signed")]
     Unsigned,
+    #[error(transparent)]
+    Trust(#[from] trust::Error),
+    #[error("destination `{destination}`: {problem}")]
+    Stopped { destination: Name, problem: Box<leave::Error> },
 }
 
 impl Error {
@@ -103,10 +114,10 @@ impl Error {
             }
             Self::Account(account::Error::SignInAgain { .. }) | Self::NoAccount { .. } => ErrorKind::SignIn,
             Self::Component(_) => ErrorKind::Connector,
-            Self::Unsigned
-            | Self::Disabled(_)
-            | Self::ConnectorDisabled { .. }
-            | Self::AccountReadOnly { .. } => ErrorKind::Denied,
+            Self::InUse { .. } => ErrorKind::Exists,
+            Self::Unsigned | Self::Disabled(_) | Self::AccountReadOnly { .. } => ErrorKind::Denied,
+            Self::Stopped { problem, .. } => problem.kind(),
+            Self::Trust(error) => error.kind(),
             Self::Options { .. }
             | Self::HomeInside { .. }
             | Self::AccountType { .. }
@@ -138,13 +149,12 @@ impl Hint for Error {
             Self::Audit(error) => error.hint(),
             Self::Network(_) => None,
             Self::Component(error) => component_hint(error),
-            Self::Options { destination, .. } => {
-                Some(format!("mend `[options]` in `destinations/{destination}.toml`"))
-            }
-            Self::Disabled(name) => Some(format!("set `disabled = false` in `destinations/{name}.toml`")),
-            Self::ConnectorDisabled { connector, .. } => {
-                Some(format!("see `wharf connector show {connector}`"))
-            }
+            Self::Options { destination, .. } => Some(format!(
+                "run `wharf destination modify {destination} --option KEY=VALUE`, or `--unset-option KEY`"
+            )),
+            Self::Disabled(name) => Some(format!("run `wharf destination modify {name} --disabled=false`")),
+            Self::Trust(error) => error.hint(),
+            Self::Stopped { problem, .. } => problem.hint(),
             Self::NoAccount { needed, .. } | Self::AccountType { needed, .. } => Some(format!(
                 "run `wharf account add NAME --type {needed}`, and name it as the destination's account"
             )),
@@ -154,6 +164,9 @@ impl Hint for Error {
             Self::HomeInside { .. } => {
                 Some("choose a backup directory that neither holds the home nor lies in it".to_owned())
             }
+            Self::InUse { destination } => Some(format!(
+                "run the same command once that has ended; `wharf audit {destination} --limit 5` shows what is being done"
+            )),
             Self::NoClient(_) => Some(
                 "register an application with the service (redirect address `http://localhost:53682/`), and \
                  add the account with `--client-id ID`"
@@ -161,7 +174,8 @@ impl Hint for Error {
             ),
             Self::NoSignIn(_) => Some("create its destinations without `--account`".to_owned()),
             Self::Unsigned => Some(
-                "`--allow-unsigned` installs it all the same; it is shown as unsigned everywhere".to_owned(),
+                "get its bundle (`FILE.sigstore.json`) from the publisher; `--allow-unsigned` installs it all the same, shown as unsigned everywhere"
+                    .to_owned(),
             ),
         }
     }
@@ -202,6 +216,7 @@ pub struct Host {
     accounts: Accounts,
     destinations: Destinations,
     registry: Registry,
+    trust: Trust,
     artefacts: Artefacts,
     network: Arc<Network>,
     clock: Arc<dyn Clock>,
@@ -229,6 +244,7 @@ impl Host {
             accounts: Accounts::new(&home, &vault),
             destinations: Destinations::new(&home),
             registry: Registry::new(&home),
+            trust: Trust::new(&home),
             artefacts: Artefacts::new(&home, &vault),
             network: Arc::new(Network::new(options)?),
             clock: Arc::new(SystemClock::default()),
@@ -276,6 +292,12 @@ impl Host {
         &self.registry
     }
 
+    /// Whom this home trusts.
+    #[must_use]
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// The way out.
     #[must_use]
     pub const fn network(&self) -> &Arc<Network> {
@@ -296,30 +318,6 @@ impl Host {
         Ok(self.sandbox.get_or_init(|| sandbox))
     }
 
-    /// Install a component: read what it says of itself, compile it, keep both.
-    ///
-    /// # Errors
-    /// When it is not sound, or would replace a newer one.
-    pub fn install(&self, component: &[u8]) -> Result<(Installed, Option<Installed>), Error> {
-        let manifest = Sandbox::inspect(component)?;
-        let sandbox = self.sandbox()?;
-        let compiled = sandbox.compile(component)?;
-        let digest = Digest::of(component);
-        self.artefacts.store(&artefact_key(&digest, &sandbox.compatibility()), compiled.bytes())?;
-        let installed = Installed {
-            r#type: manifest.kind,
-            id: manifest.id,
-            version: manifest.version,
-            digest,
-            signed_by: None,
-            unsigned: true,
-            installed: jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-            disabled: false,
-        };
-        let replaced = self.registry.install(installed.clone(), component, None, Direction::Forward)?;
-        Ok((installed, replaced))
-    }
-
     /// What an installed connector says of itself.
     ///
     /// # Errors
@@ -332,24 +330,23 @@ impl Host {
     }
 
     /// A connector, ready to be called. Its artefact is used if it is sound; else it is compiled again.
-    fn connector(&self, installed: &Installed) -> Result<Connector, Error> {
-        let component = self.registry.component(installed)?;
-        let manifest = Manifest::parse(section::read(&component).map_err(sandbox::Error::from)?);
+    fn connector(&self, installed: &Installed, component: &[u8]) -> Result<Connector, Error> {
+        let manifest = Manifest::parse(section::read(component).map_err(sandbox::Error::from)?);
         let manifest = Arc::new(manifest.map_err(sandbox::Error::from)?);
         let sandbox = self.sandbox()?;
         let compatibility = sandbox.compatibility();
         let key = artefact_key(&installed.digest, &compatibility);
         let unusable = match self.artefacts.load(&key) {
-            Ok(artefact) => return Ok(sandbox.load(&artefact, manifest, self.limits)?),
+            Ok(artefact) => return Ok(sandbox.load(&artefact, manifest, self.limits, &installed.digest)?),
             Err(unusable) => unusable,
         };
         tracing::warn!(connector = %installed.id, "compiling the connector again: {unusable}");
-        let compiled = sandbox.compile(&component)?;
+        let compiled = sandbox.compile(component)?;
         if let Err(error) = self.artefacts.store(&key, compiled.bytes()) {
             // A restore must not fail because the disk of the home is full.
             tracing::warn!(connector = %installed.id, "the compiled connector cannot be kept: {error}");
         }
-        Ok(sandbox.load_compiled(&compiled, manifest, self.limits)?)
+        Ok(sandbox.load_compiled(&compiled, manifest, self.limits, &installed.digest)?)
     }
 
     /// Put a destination together, ready for operations.
@@ -357,15 +354,16 @@ impl Host {
     /// # Errors
     /// When something it needs is missing, disabled or does not fit.
     pub async fn attach(&self, name: &Name) -> Result<Attached, Error> {
-        let destination = self.destinations.load(name)?;
+        let in_use = self.home.share(&Subject::Use(name.clone()))?;
+        let (destination, watch) = self.destinations.watch(name)?;
         if destination.disabled {
             return Err(Error::Disabled(name.clone()));
         }
         let installed = self.registry.get(&destination.connector)?;
-        if installed.disabled {
-            return Err(Error::ConnectorDisabled { destination: name.clone(), connector: installed.id });
-        }
-        let connector = self.connector(&installed)?;
+        let component = self.registry.component(&installed)?;
+        let leave = self.leave(name, &installed, &component)?;
+        let connector = self.connector(&installed, &component)?;
+        drop(component);
         let manifest = Arc::clone(connector.manifest());
         let options = json_options(&destination);
         manifest
@@ -378,7 +376,7 @@ impl Host {
         let folder = self.folder_of(&destination, &manifest)?;
         let grant = Grant::new(
             manifest,
-            destination.grants.iter().cloned(),
+            &destination.grants,
             destination.backup_directory.clone(),
             &options,
             destination.read_only,
@@ -387,6 +385,7 @@ impl Host {
             destination: name.as_str().into(),
             connector: format!("{}@{}", installed.r#type, installed.version).into(),
             digest: installed.digest.short().into(),
+            signed_by: installed.signature().into(),
             options: serde_json::Value::Object(options).to_string(),
             retries: destination.retries.into(),
             elapsed_max: ELAPSED_MAX,
@@ -398,12 +397,36 @@ impl Host {
         let state = State::open(&self.home)?;
         let audit = Audit::open(&self.home, &state, name)?;
         let clock = Arc::clone(&self.clock);
-        let broker = Broker::new(settings, grant, handles, account, Arc::clone(&self.network), audit, clock);
+        let network = Arc::clone(&self.network);
+        let broker = Broker::new(settings, grant, watch, handles, account, network, audit, clock);
+        let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), &destination);
         let catalog = Catalog::new(state);
         let shelf = catalog.shelf(name, &place(&destination)).await?;
         let threads = Threads::new(destination.threads.into());
         let journal = Journal::new(shelf, self.home.clone());
-        Ok(Attached::new(name.clone(), connector, broker, threads, journal, budget))
+        Ok(Attached::new(name.clone(), connector, leave, broker, threads, journal, budget, gate, in_use))
+    }
+
+    /// Delete a destination: its configuration, and what is remembered of it; not what is stored at its
+    /// service.
+    ///
+    /// # Errors
+    /// When it is in use, or the caller may not.
+    pub async fn delete(&self, name: &Name, caller: &Caller) -> Result<(), Error> {
+        self.destinations.check_deletion(name, caller)?;
+        let alone = self.home.try_lock(&Subject::Use(name.clone()))?;
+        let Some(_alone) = alone else { return Err(Error::InUse { destination: name.clone() }) };
+        // Killed in between, it is there and remembers nothing, which costs time and no file.
+        Catalog::new(State::open(&self.home)?).forget_destination(name).await?;
+        Ok(self.destinations.delete(name, caller)?)
+    }
+
+    /// How full the service of a destination was when it was asked last; nobody is asked.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn last_usage(&self, name: &Name) -> Result<Option<Usage>, Error> {
+        Ok(usage::of(&State::open(&self.home)?, name).await?)
     }
 
     /// May this destination have the backup directory that it names? What only the service knows is not

@@ -154,6 +154,12 @@ impl Directory {
         Ok(Self(format!("/{names}")))
     }
 
+    /// The service's root.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     /// As the operator wrote it, `/` or without a slash at the end.
     #[must_use]
     pub fn as_str(&self) -> &str {

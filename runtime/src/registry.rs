@@ -3,28 +3,31 @@
 //! A connector is a blob under its own digest, and an entry in `connectors.json` that names it. The
 //! blob is there before the entry and gone after it, so a crash at any moment leaves the old state or
 //! the new one, and at worst a blob that nobody names, which the next change sweeps away. Whether a
-//! component may be installed at all (its signature, its imports, its manifest) was decided before;
-//! this room keeps what was decided, and keeps versions from going back.
+//! component may be installed at all was decided before: a [`Ticket`] of [`crate::trust`] says on what it
+//! stands, and without one nothing is installed. This room keeps what was decided, and keeps versions
+//! from going back.
 
 mod artefact;
+mod digest;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-pub use self::artefact::{ARTEFACT_BYTES_MAX, Artefact, ArtefactKey, Artefacts, Unusable};
+pub use self::{
+    artefact::{ARTEFACT_BYTES_MAX, Artefact, ArtefactKey, Artefacts, Unusable},
+    digest::Digest,
+};
 use crate::{
     destination::{ConnectorReference, is_connector_name},
     hint::Hint,
-    home::{self, CONNECTORS_FILE, Home, Name, Subject},
+    home::{self, CONNECTORS_FILE, Home, Name, Stamp, Subject},
+    trust::{BUNDLE_BYTES_MAX, BUNDLE_SUFFIX, KeyId, Ticket},
 };
 
 /// Largest component: a hundred times what ours have, and still verified in half a second.
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// Largest signature bundle.
-pub const BUNDLE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Largest `connectors.json`: thousands of connectors.
 const INDEX_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -68,12 +71,22 @@ pub enum Error {
         floor: Version,
     },
     /// The same version, with other bytes.
-    #[error("version {version} of connector `{id}` is installed with other contents")]
+    #[error("version {version} of connector `{id}` was installed with other contents")]
     SameVersion {
         /// Which connector.
         id: String,
         /// Which version.
         version: Version,
+        /// Is it signed? Then its publisher made two things of one name, and nobody may insist.
+        signed: bool,
+    },
+    /// Unsigned, in place of one that is signed.
+    #[error("connector `{id}` is installed with the signature of `{publisher}`, and this one has none")]
+    SignatureLost {
+        /// Which connector.
+        id: String,
+        /// Who signed what is installed.
+        publisher: Name,
     },
     /// What describes it is not well-formed.
     #[error("the connector cannot be installed: {0}")]
@@ -108,7 +121,13 @@ impl Hint for Error {
                 Some(format!("install that version, or write `connector = \"{}\"`", wanted.name))
             }
             Self::TypeTaken { id, .. } => Some(format!("run `wharf connector remove {id}` first")),
-            Self::Downgrade { .. } | Self::SameVersion { .. } => {
+            Self::SameVersion { signed: true, .. } => {
+                Some("ask its publisher for a release with a version of its own".to_owned())
+            }
+            Self::SameVersion { signed: false, .. } => Some(
+                "raise `version` in its manifest and pack it again, or add `--allow-downgrade`".to_owned(),
+            ),
+            Self::Downgrade { .. } | Self::SignatureLost { .. } => {
                 Some("if that is what you want, add `--allow-downgrade`".to_owned())
             }
             Self::InUse { .. } => Some("delete those destinations first".to_owned()),
@@ -122,71 +141,6 @@ impl Hint for Error {
 impl From<home::Error> for Error {
     fn from(error: home::Error) -> Self {
         Self::Home(Arc::new(error))
-    }
-}
-
-/// A SHA-256, as 64 hexadecimal digits: the name of a blob.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
-
-impl Digest {
-    /// The digest of these bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(hex::encode(ring::digest::digest(&ring::digest::SHA256, bytes)))
-    }
-
-    /// Check a digest as it is written: 64 lower-case hexadecimal digits, `sha256:` in front or not.
-    ///
-    /// # Errors
-    /// A sentence that says so.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let digits = text.strip_prefix("sha256:").unwrap_or(text);
-        let right = |byte| matches!(byte, b'a'..=b'f' | b'0'..=b'9');
-        if digits.len() == 64 && digits.bytes().all(right) {
-            Ok(Self(digits.to_owned()))
-        } else {
-            Err("a digest is 64 of `0-9` and `a-f`".to_owned())
-        }
-    }
-
-    /// All 64 digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The first 12 digits: enough to recognise it in a record or a list.
-    #[must_use]
-    pub fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or_default()
-    }
-}
-
-impl std::fmt::Display for Digest {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "sha256:{}", self.0)
-    }
-}
-
-impl std::fmt::Debug for Digest {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.short())
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.0
     }
 }
 
@@ -204,7 +158,10 @@ pub struct Installed {
     pub digest: Digest,
     /// The publisher whose signature was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signed_by: Option<String>,
+    pub signed_by: Option<Name>,
+    /// With which key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
     /// Was it installed without a signature, on the operator's word?
     pub unsigned: bool,
     /// When.
@@ -213,12 +170,35 @@ pub struct Installed {
     pub disabled: bool,
 }
 
+impl Installed {
+    /// Who signed it, and the first digits of the key; or `unsigned`.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        match (&self.signed_by, &self.key) {
+            (Some(publisher), Some(key)) => format!("{publisher} ({})", key.short()),
+            (Some(publisher), None) => publisher.to_string(),
+            (None, _) => "unsigned".to_owned(),
+        }
+    }
+}
+
+/// What is to be installed, as its manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What operators type.
+    pub r#type: String,
+    /// Its reverse domain name.
+    pub id: String,
+    /// Its version.
+    pub version: Version,
+}
+
 /// May an installation go back to an older version, or change the contents of the same one?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Only to a newer version, or to the same with the same contents.
     Forward,
-    /// Anywhere: the operator said so.
+    /// Anywhere: the operator said so. A signed version has one content all the same.
     Any,
 }
 
@@ -230,6 +210,9 @@ struct Index {
     connectors: Vec<Installed>,
     /// By id, the highest version ever installed. Stays when a connector is removed.
     floors: BTreeMap<String, Version>,
+    /// By id, the contents that the highest version had.
+    #[serde(default)]
+    contents: BTreeMap<String, Digest>,
 }
 
 /// The connectors of a home.
@@ -245,37 +228,63 @@ impl Registry {
         Self { home: home.clone() }
     }
 
-    /// Install a component, durably, in place of another version of the same id. `bundle` is the
-    /// signature that was verified, kept so that it can be verified again. Returns what it replaced.
+    /// Could this be installed, as far as what is installed says?
     ///
     /// # Errors
-    /// [`Error::TypeTaken`], [`Error::Downgrade`], [`Error::SameVersion`], or what the home says.
+    /// [`Error::TypeTaken`], [`Error::Downgrade`], [`Error::SameVersion`], [`Error::SignatureLost`].
+    pub fn permits(&self, wanted: &Wanted, ticket: &Ticket, direction: Direction) -> Result<(), Error> {
+        check_direction(&self.index()?, wanted, ticket, direction)
+    }
+
+    /// Install a component, durably, in place of another version of the same id. The bundle of the ticket
+    /// is kept, so that it can be verified again. Returns what is installed now, and what it replaced.
+    ///
+    /// # Errors
+    /// As [`permits`](Self::permits), or what the home says.
     pub fn install(
         &self,
-        installed: Installed,
+        wanted: Wanted,
         component: &[u8],
-        bundle: Option<&[u8]>,
+        ticket: &Ticket,
         direction: Direction,
-    ) -> Result<Option<Installed>, Error> {
-        check_description(&installed, component)?;
+        now: jiff::Timestamp,
+    ) -> Result<(Installed, Option<Installed>), Error> {
+        check_description(&wanted, component, ticket)?;
         let _lock = self.home.lock(&Subject::Registry, REGISTRY_WAIT)?;
         let mut index = self.index()?;
-        check_direction(&index, &installed, direction)?;
-        let digest = installed.digest.clone();
+        check_direction(&index, &wanted, ticket, direction)?;
+        let digest = ticket.digest().clone();
         let blobs = self.home.blobs();
         blobs.write(digest.as_str(), component)?;
-        if let Some(bundle) = bundle {
+        if let Some(bundle) = ticket.bundle() {
             blobs.write(&bundle_file(&digest), bundle)?;
         }
-        let floor = index.floors.entry(installed.id.clone()).or_insert_with(|| installed.version.clone());
-        *floor = installed.version.clone().max(floor.clone());
-        let place = index.connectors.iter().position(|known| known.id == installed.id);
+        let place = index.connectors.iter().position(|known| known.id == wanted.id);
         let replaced = place.map(|place| index.connectors.remove(place));
-        index.connectors.push(installed);
+        let installed = Installed {
+            r#type: wanted.r#type,
+            id: wanted.id,
+            version: wanted.version,
+            digest,
+            signed_by: ticket.publisher().cloned(),
+            key: ticket.key().cloned(),
+            unsigned: ticket.publisher().is_none(),
+            installed: now,
+            // What an operator stopped does not start again because there is a newer one.
+            disabled: replaced.as_ref().is_some_and(|replaced| replaced.disabled),
+        };
+        raise_floor(&mut index, &installed);
+        index.connectors.push(installed.clone());
         index.connectors.sort_by(|one, other| one.r#type.cmp(&other.r#type));
         self.write(&index)?;
         self.sweep(&index);
-        Ok(replaced)
+        Ok((installed, replaced))
+    }
+
+    /// What changes whenever a connector is installed, disabled or removed.
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.home.root().stamp(CONNECTORS_FILE)
     }
 
     /// The connector of this type or id, in the version that is asked for.
@@ -392,6 +401,7 @@ impl Registry {
             format: INDEX_FORMAT,
             connectors: index.connectors.clone(),
             floors: index.floors.clone(),
+            contents: index.contents.clone(),
         };
         let mut bytes = serde_json::to_vec_pretty(&index).map_err(|error| Error::Index(error.to_string()))?;
         bytes.push(b'\n');
@@ -417,51 +427,68 @@ fn place_of(index: &Index, name: &str) -> Result<usize, Error> {
     place.ok_or_else(|| Error::NotInstalled(name.to_owned()))
 }
 
-fn check_description(installed: &Installed, component: &[u8]) -> Result<(), Error> {
+fn check_description(wanted: &Wanted, component: &[u8], ticket: &Ticket) -> Result<(), Error> {
     if u64::try_from(component.len()).is_ok_and(|length| length > COMPONENT_BYTES_MAX) {
         return Err(Error::TooLarge);
     }
-    if !is_connector_name(&installed.r#type) || !is_connector_name(&installed.id) {
+    if !is_connector_name(&wanted.r#type) || !is_connector_name(&wanted.id) {
         return Err(Error::Description("its type or id has characters that none has".to_owned()));
     }
-    if installed.signed_by.is_some() == installed.unsigned {
-        return Err(Error::Description("it is either signed or unsigned".to_owned()));
+    if !ticket.is_for(&wanted.id) {
+        return Err(Error::Description("its id is not the one that was verified".to_owned()));
     }
-    if Digest::of(component) != installed.digest {
+    if Digest::of(component) != *ticket.digest() {
         return Err(Error::Description("its bytes do not have the digest that was verified".to_owned()));
     }
     Ok(())
 }
 
-fn check_direction(index: &Index, installed: &Installed, direction: Direction) -> Result<(), Error> {
+fn check_direction(
+    index: &Index,
+    wanted: &Wanted,
+    ticket: &Ticket,
+    direction: Direction,
+) -> Result<(), Error> {
     for known in &index.connectors {
-        let names = [installed.r#type.as_str(), installed.id.as_str()];
+        let names = [wanted.r#type.as_str(), wanted.id.as_str()];
         let clash = names.contains(&known.r#type.as_str()) || names.contains(&known.id.as_str());
-        if known.id != installed.id && clash {
-            return Err(Error::TypeTaken { connector_type: installed.r#type.clone(), id: known.id.clone() });
+        if known.id != wanted.id && clash {
+            return Err(Error::TypeTaken { connector_type: wanted.r#type.clone(), id: known.id.clone() });
         }
     }
-    let (id, version) = (installed.id.clone(), installed.version.clone());
-    match direction {
-        Direction::Any => Ok(()),
-        Direction::Forward => {
-            // Build metadata is part of the order here: it is another text, so another release.
-            if let Some(floor) = index.floors.get(&id)
-                && version < *floor
-            {
-                return Err(Error::Downgrade { id, version, floor: floor.clone() });
-            }
-            let same = index.connectors.iter().find(|known| known.id == id && known.version == version);
-            if same.is_some_and(|known| known.digest != installed.digest) {
-                return Err(Error::SameVersion { id, version });
-            }
-            Ok(())
-        }
+    let (id, version) = (wanted.id.clone(), wanted.version.clone());
+    let signed = ticket.publisher().is_some();
+    let insists = direction == Direction::Any;
+    let before = index.connectors.iter().find(|known| known.id == id);
+    let floor = index.floors.get(&id);
+    // Build metadata is part of the order here: it is another text, so another release.
+    let same = before.filter(|known| known.version == version).map(|known| &known.digest);
+    let same = same.or_else(|| index.contents.get(&id).filter(|_| floor == Some(&version)));
+    if same.is_some_and(|digest| digest != ticket.digest()) && (signed || !insists) {
+        return Err(Error::SameVersion { id, version, signed });
+    }
+    if let Some(floor) = floor
+        && version < *floor
+        && !insists
+    {
+        return Err(Error::Downgrade { id, version, floor: floor.clone() });
+    }
+    match before.and_then(|known| known.signed_by.clone()) {
+        Some(publisher) if !signed && !insists => Err(Error::SignatureLost { id, publisher }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn raise_floor(index: &mut Index, installed: &Installed) {
+    let floor = index.floors.get(&installed.id);
+    if floor.is_none_or(|floor| installed.version >= *floor) {
+        index.floors.insert(installed.id.clone(), installed.version.clone());
+        index.contents.insert(installed.id.clone(), installed.digest.clone());
     }
 }
 
 fn bundle_file(digest: &Digest) -> String {
-    format!("{}.sigstore.json", digest.as_str())
+    format!("{}{BUNDLE_SUFFIX}", digest.as_str())
 }
 
 #[cfg(test)]

@@ -23,10 +23,10 @@ use crate::{
 };
 
 /// What this version writes. A newer one refuses older programs rather than confuse them.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// Each step takes the schema from its place in this list to the next version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE shelf (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -63,6 +63,23 @@ const MIGRATIONS: [&str; 3] = [
         mark TEXT NOT NULL,
         begun_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE server (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE owned (
+        shelf INTEGER PRIMARY KEY REFERENCES shelf (id) ON DELETE CASCADE,
+        revision TEXT,
+        claimed_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE usage (
+        shelf INTEGER PRIMARY KEY REFERENCES shelf (id) ON DELETE CASCADE,
+        used INTEGER,
+        total INTEGER,
+        asked_ms INTEGER NOT NULL
+    ) STRICT;
 ",
     "
     CREATE TABLE audit_head (

@@ -294,6 +294,26 @@ impl Error {
         Self::Local { action, path: path.to_owned(), problem }
     }
 
+    /// Would nothing else fare better that is stored at the destination?
+    #[must_use]
+    pub const fn is_of_all(&self) -> bool {
+        match self {
+            Self::Operation(error) => error.is_of_all(),
+            Self::Corrupt { .. }
+            | Self::Rewritten(_)
+            | Self::Incomplete { .. }
+            | Self::Unsent { .. }
+            | Self::Stuck { .. }
+            | Self::WrongKind { .. }
+            | Self::IntoItself { .. }
+            | Self::Name { .. }
+            | Self::Source(_)
+            | Self::Local { .. }
+            | Self::Catalog(_)
+            | Self::Journal(_) => false,
+        }
+    }
+
     /// What it is to a program.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -197,13 +197,17 @@ impl Default for Foreign {
     }
 }
 
-fn installed(program: &str) -> PathBuf {
+/// A program in `target/foreign`.
+#[must_use]
+pub fn installed(program: &str) -> PathBuf {
     let path = target().join("foreign").join(program);
     assert!(path.exists(), "{} is missing; run `cargo xtask test`, which installs it", path.display());
     path
 }
 
-fn run(mut command: Command) -> Finished {
+/// Run such a program to its end.
+#[must_use]
+pub fn run(mut command: Command) -> Finished {
     let output = command.output().unwrap();
     Finished {
         command: format!("{:?} {:?}", command.get_program(), command.get_args()),

@@ -15,6 +15,7 @@ use serde_json::Value;
 use wharf_runtime::account::{Client, StoredToken};
 use wharf_runtime::attached::Attached;
 use wharf_runtime::destination::{ConnectorReference, Destination};
+use wharf_runtime::grant::Granted;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::Host;
 use wharf_runtime::network::{self, ConnectTo};
@@ -26,10 +27,12 @@ use wharf_runtime::transfer::{self, Event, Observer, Options, Summary};
 mod browser;
 mod foreign;
 mod shell;
+mod vendor;
 
 pub use browser::{Page, SigningIn};
-pub use foreign::{Finished, Foreign};
+pub use foreign::{Finished, Foreign, installed as foreign_program, run as run_foreign};
 pub use shell::{Ran, Shell};
+pub use vendor::{MANIFEST, steady};
 
 /// The account that the emulators have from the start.
 pub const ACCOUNT: &str = "default";
@@ -138,7 +141,7 @@ impl Rig {
         let host = host(&cloud, folder.path()).with_limits(limits);
         let rig = Self { cloud, host, folder };
         for service in Service::ALL {
-            rig.host.install(&connector(service.kind())).unwrap();
+            rig.host.install_unsigned(&connector(service.kind())).unwrap();
             rig.add_account(service, ACCOUNT);
         }
         rig
@@ -169,6 +172,14 @@ impl Rig {
         self.host.accounts().add(&name, service.kind(), token, client, std::time::SystemTime::now()).unwrap();
     }
 
+    /// A destination as one that has written before: what is counted is what a test does, not the mark
+    /// of ownership that goes before the first write.
+    async fn attach(&self, name: &Name) -> Attached {
+        let attached = self.host.attach(name).await.unwrap();
+        attached.consider_owned().await.unwrap();
+        attached
+    }
+
     /// A destination with every route granted, in `/backups/NAME`.
     pub async fn destination(&self, service: Service, name: &str) -> Attached {
         self.destination_with(service, name, |_| {}).await
@@ -186,10 +197,10 @@ impl Rig {
         let directory = Directory::parse(&format!("/backups/{name}")).unwrap();
         let mut destination = Destination::new(Name::parse(name).unwrap(), reference, directory);
         destination.account = Some(account_name(service, ACCOUNT));
-        destination.grants = manifest.routes.iter().map(|route| route.name.clone()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// A destination of the connector `local`, with everything granted, in the folder [`disk`](Self::disk).
@@ -204,15 +215,15 @@ impl Rig {
         component: &[u8],
         change: impl FnOnce(&mut Destination),
     ) -> Attached {
-        let (installed, _) = self.host.install(component).unwrap();
+        let (installed, _) = self.host.install_unsigned(component).unwrap();
         let reference = ConnectorReference::parse(&installed.id).unwrap();
         let (_, manifest) = self.host.manifest(&reference).unwrap();
         let directory = Directory::parse(self.disk(name).to_str().unwrap()).unwrap();
         let mut destination = Destination::new(Name::parse(name).unwrap(), reference, directory);
-        destination.grants = manifest.permissions().map(|one| one.name().to_owned()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// Where a destination of the connector `local` keeps its files. It is not there from the start.
@@ -433,7 +444,7 @@ impl Rig {
         manifest: impl FnOnce(&mut Value),
         change: impl FnOnce(&mut Destination),
     ) -> Attached {
-        self.host.install(&hostile(example, service, manifest)).unwrap();
+        self.host.install_unsigned(&hostile(example, service, manifest)).unwrap();
         let name = Name::parse(&hostile_name(example, service)).unwrap();
         self.add_account_of(service, ACCOUNT, &name, name.as_str());
         let reference = ConnectorReference::parse(name.as_str()).unwrap();
@@ -441,10 +452,10 @@ impl Rig {
         let directory = Directory::parse(&format!("/backups/{name}")).unwrap();
         let mut destination = Destination::new(name.clone(), reference, directory);
         destination.account = Some(name);
-        destination.grants = manifest.routes.iter().map(|route| route.name.clone()).collect();
+        destination.grants = Granted::everything(&manifest);
         change(&mut destination);
         self.host.destinations().create(&destination).unwrap();
-        self.host.attach(&destination.name).await.unwrap()
+        self.attach(&destination.name).await
     }
 
     /// Give an account of the emulator to the home under this name, for connectors of this type.

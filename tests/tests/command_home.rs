@@ -105,7 +105,7 @@ fn a_connector_that_nobody_signed() {
     --- stderr
     error: `[FOLDER]/connector.wasm` cannot be installed
       caused by: the connector is not signed
-    hint: `--allow-unsigned` installs it all the same; it is shown as unsigned everywhere
+    hint: get its bundle (`FILE.sigstore.json`) from the publisher; `--allow-unsigned` installs it all the same, shown as unsigned everywhere
     --- exit 5
     ");
     install(&shell, &connector("dropbox")).done();
@@ -264,7 +264,7 @@ fn a_destination_file_that_cannot_be_read() {
     };
     insta::assert_snapshot!(broken(format!("surprise = 1\n{sound}")), @"
     --- stderr
-    error: `destinations/archive.toml` line 1: unknown field `surprise`, expected one of `connector`, `account`, `owner`, `backup_directory`, `read_only`, `threads`, `retries`, `http_version`, `disk_limit`, `hidden`, `disabled`, `job_type`, `dr`, `options`, `grant`
+    error: `destinations/archive.toml` line 1: unknown field `surprise`, expected one of `connector`, `account`, `owner`, `parents`, `backup_directory`, `read_only`, `threads`, `retries`, `http_version`, `disk_limit`, `hidden`, `disabled`, `job_type`, `dr`, `options`, `granted_to`, `grant`
     --- exit 14
     ");
     let without: String =

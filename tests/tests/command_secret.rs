@@ -78,6 +78,17 @@ fn no_secret_is_anywhere() {
             let Some(bytes) = bytes else { continue };
             // Code holds the names of the fields that it reads, and no value.
             let is_code = name.starts_with("blobs") || name.starts_with("artefacts");
+            // A grant says which keys of a reply hold addresses: these lines, and nothing more of them.
+            let bytes = if name.starts_with("destinations/") {
+                let text = String::from_utf8(bytes).unwrap();
+                let keys =
+                    ["uploadUrl of replies as upload", "@microsoft.graph.downloadUrl of replies as download"];
+                keys.iter()
+                    .fold(text, |text, key| text.replace(&format!("    \"takes the key {key}\",\n"), ""))
+                    .into()
+            } else {
+                bytes
+            };
             for secret in secrets.iter().take(if is_code { 3 } else { secrets.len() }) {
                 let found = bytes.windows(secret.len()).position(|window| window == secret.as_bytes());
                 let near = found.map(|at| {

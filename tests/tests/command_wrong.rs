@@ -304,22 +304,22 @@ fn a_destination_that_is_only_read() {
             --- stderr
             copied 0 files (0 B) in [TIME]; 1 failed
             error: cannot store `restore:new/hello.txt`: denied
-              caused by: the route `put` writes, and the destination is read-only
-            hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
+              caused by: the route `put` writes, and the destination is read-only (destination `restore`, connector `onedrive@0.1.0`, route `put`, rule `read-only`)
+            hint: a destination is read-only for life; create another one without `--read-only` to write
             --- exit 5
             ");
             insta::assert_snapshot!(remove, @"
             --- stderr
             error: cannot remove `restore:hello.txt`: denied
-              caused by: the route `delete` writes, and the destination is read-only
-            hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
+              caused by: the route `delete` writes, and the destination is read-only (destination `restore`, connector `onedrive@0.1.0`, route `delete`, rule `read-only`)
+            hint: a destination is read-only for life; create another one without `--read-only` to write
             --- exit 5
             ");
             insta::assert_snapshot!(mkdir, @"
             --- stderr
             error: cannot make the folder `restore:new`: denied
-              caused by: the route `make-folder` writes, and the destination is read-only
-            hint: run `wharf destination show restore` to see what is granted, and `wharf audit restore` for the request
+              caused by: the route `make-folder` writes, and the destination is read-only (destination `restore`, connector `onedrive@0.1.0`, route `make-folder`, rule `read-only`)
+            hint: a destination is read-only for life; create another one without `--read-only` to write
             --- exit 5
             ");
         }

@@ -77,7 +77,7 @@ async fn what_is_no_sound_connector_is_refused_with_a_reason() {
     let files = wharf_tests::tree(&rig.folder.path().join("home"));
     let mut wrong = Vec::new();
     for (case, bytes, expected) in cases {
-        match rig.host.install(&bytes) {
+        match rig.host.install_unsigned(&bytes) {
             Ok(_) => wrong.push(format!("{case}: installed")),
             Err(error) => {
                 let text = error.to_string();
@@ -91,7 +91,7 @@ async fn what_is_no_sound_connector_is_refused_with_a_reason() {
     for at in [0, 4, 5, 6, 8] {
         let mut bytes = honest.clone();
         bytes[at] ^= 0xff;
-        if rig.host.install(&bytes).is_ok() {
+        if rig.host.install_unsigned(&bytes).is_ok() {
             wrong.push(format!("byte {at}: installed"));
         }
     }

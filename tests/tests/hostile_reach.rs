@@ -356,13 +356,14 @@ async fn read_only(rig: &Rig, service: Service, writing: &Attached) {
     let name = format!("reader-{}", service.kind());
     let reference =
         wharf_runtime::destination::ConnectorReference::parse(&format!("reach-{}", service.kind())).unwrap();
+    let (_, manifest) = rig.host.manifest(&reference).unwrap();
     let directory = wharf_runtime::path::Directory::parse(&format!("/backups/{}", writing.name())).unwrap();
     let name = wharf_runtime::home::Name::parse(&name).unwrap();
     let mut destination = wharf_runtime::destination::Destination::new(name.clone(), reference, directory);
     destination.account =
         Some(wharf_runtime::home::Name::parse(&format!("reach-{}", service.kind())).unwrap());
-    destination.grants = writing.manifest().routes.iter().map(|route| route.name.clone()).collect();
-    destination.grants.retain(|grant| grant != "next-page");
+    destination.grants = wharf_runtime::grant::Granted::everything(&manifest);
+    destination.grants.deny("next-page");
     destination.read_only = true;
     rig.host.destinations().create(&destination).unwrap();
     let attached = rig.host.attach(&name).await.unwrap();
@@ -409,7 +410,7 @@ async fn a_manifest_cannot_offer_the_header_of_its_own_arguments() {
             }
         }
     };
-    if rig.host.install(&hostile("reach", Service::Dropbox, twice)).is_err() {
+    if rig.host.install_unsigned(&hostile("reach", Service::Dropbox, twice)).is_err() {
         return;
     }
     let attached = rig.hostile_with("reach", Service::Dropbox, twice, |_| {}).await;
@@ -434,7 +435,7 @@ async fn a_method_that_writes_cannot_be_declared_to_read() {
             }
         };
         assert!(
-            rig.host.install(&hostile("reach", Service::OneDrive, lie)).is_err(),
+            rig.host.install_unsigned(&hostile("reach", Service::OneDrive, lie)).is_err(),
             "{name} claims to read"
         );
     }

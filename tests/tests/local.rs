@@ -160,7 +160,11 @@ async fn a_read_only_destination_does_not_write() {
     let error = put(&attached, "f", "x", Mode::Create).await.unwrap_err();
     assert_eq!(refusal(&error), &Refusal::Denied);
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(cause, "the route `folder-write` writes, and the destination is read-only");
+    assert_eq!(
+        cause,
+        "the route `folder-write` writes, and the destination is read-only (destination `disk`, \
+         connector `local@0.1.0`, route `folder-write`, rule `read-only`)"
+    );
     assert!(!rig.disk("disk").exists());
     fs::create_dir_all(rig.disk("disk")).unwrap();
     fs::write(rig.disk("disk").join("f"), "there").unwrap();
@@ -171,11 +175,15 @@ async fn a_read_only_destination_does_not_write() {
         (&records[0]["decision"], &records[0]["rule"], &records[0]["method"], &records[0]["attempt"]),
         (&json!("denied"), &json!("read-only"), &json!("write"), &json!(0))
     );
-    let read = |disk: &mut Destination| disk.grants = vec!["folder-read".to_owned()];
+    let read = |disk: &mut Destination| assert!(disk.grants.deny("folder-write"));
     let half = rig.local_with("half", &connector("local"), read).await;
     let error = put(&half, "f", "x", Mode::Create).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(cause, "the route `folder-write` is not granted");
+    assert_eq!(
+        cause,
+        "the route `folder-write` is not granted (destination `half`, connector `local@0.1.0`, \
+         route `folder-write`, rule `not-granted`)"
+    );
 }
 
 /// A folder is not copied into itself, which would never end.
@@ -242,11 +250,11 @@ async fn who_does_not_ask_for_a_folder_gets_none() {
     let component = built("wasm32-wasip2/connector/examples/burrow.wasm");
     let manifest = hostile_manifest("burrow", Service::Dropbox, |_| {});
     let silent = section::write(&component, manifest.as_bytes()).unwrap();
-    let error = rig.host.install(&silent).unwrap_err();
+    let error = rig.host.install_unsigned(&silent).unwrap_err();
     let expected = "imports `wharf:connector/folder@0.1.0`, which its manifest does not ask for";
     assert!(error.to_string().contains(expected), "{error}");
     assert!(error.hint().unwrap().contains("\"folder\""), "{:?}", error.hint());
-    rig.host.install(&burrow(|_| {})).unwrap();
+    rig.host.install_unsigned(&burrow(|_| {})).unwrap();
 }
 
 /// Everything below a folder, links not followed.
@@ -348,8 +356,13 @@ async fn nobody_has_thousands_of_files_open() {
 async fn what_a_manifest_does_not_ask_for_is_not_granted() {
     let rig = Rig::new().await;
     let reader = burrow(|manifest| manifest["folder"] = json!({ "access": ["read"] }));
-    let both = || vec!["folder-read".to_owned(), "folder-write".to_owned()];
-    let attached = rig.local_with("disk", &reader, |disk| disk.grants = both()).await;
+    let attached = rig
+        .local_with("disk", &reader, |disk| {
+            let mut folder_write = disk.grants.routes[0].clone();
+            folder_write.name = "folder-write".to_owned();
+            disk.grants.routes.push(folder_write);
+        })
+        .await;
     fs::create_dir_all(rig.disk("disk")).unwrap();
     fs::write(rig.disk("disk").join("there"), "x").unwrap();
     let told = deeds(&attached, &[("read", "there".to_owned()), ("remove", "there".to_owned())]).await;
@@ -462,6 +475,7 @@ fn the_first_five_minutes() {
     retries          3
     http version     default
     disk limit       none
+    job type         backup
     hidden           no
     disabled         no
     Granted
@@ -551,8 +565,8 @@ fn errors_say_what_and_where() {
     insta::assert_snapshot!(shell.run(&["mkdir", "restore:new"]), @"
     --- stderr
     error: cannot make the folder `restore:new`: denied
-      caused by: the route `folder-write` writes, and the destination is read-only
-    hint: see who may read and write in `[FOLDER]/disk`, and with `wharf destination show restore` what is granted
+      caused by: the route `folder-write` writes, and the destination is read-only (destination `restore`, connector `local@0.1.0`, route `folder-write`, rule `read-only`)
+    hint: a destination is read-only for life; create another one without `--read-only` to write
     --- exit 5
     ");
     insta::assert_snapshot!(create("home", &shell.room("home"), &[]), @"
@@ -561,9 +575,9 @@ fn errors_say_what_and_where() {
     hint: choose a backup directory that neither holds the home nor lies in it
     --- exit 2
     ");
-    // What root may not do either: nobody makes a folder there.
+    // What root may not do either: nobody writes there, and the mark of ownership comes first.
     create("sys", "/sys/kernel", &[]).done();
     let denied = shell.run(&["mkdir", "sys:new"]).failed(5);
-    assert!(denied.contains("caused by: cannot make the folder `/sys/kernel/new`: "), "{denied}");
+    assert!(denied.contains("caused by: cannot write `/sys/kernel/.wharf-owner`: "), "{denied}");
     assert!(denied.contains("hint: see who may read and write in `/sys/kernel`"), "{denied}");
 }

@@ -85,7 +85,10 @@ fn stored(shell: &Shell, service: Service, path: &str) -> Option<Vec<u8>> {
     })
 }
 
+/// Make parts slow, at a destination that has written before: its mark of ownership goes as a part, too.
 fn slow_parts(shell: &Shell, service: Service) {
+    shell.run(&["mkdir", "archive:begun"]).done();
+    shell.cloud.clear_log();
     shell.cloud.set_latency(Duration::from_millis(5));
     let slow = Rule { times: u64::MAX, ..Rule::once(service.part(), Action::Delay { ms: 60 }) };
     shell.cloud.faults().add(slow);

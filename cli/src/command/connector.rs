@@ -1,19 +1,22 @@
-//! `wharf connector …`.
+//! `wharf connector …`: what is installed. How it gets in is in `install`, what a vendor does in `vendor`.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+mod install;
+mod vendor;
 
 use serde::Serialize;
 use wharf_runtime::destination::ConnectorReference;
-use wharf_runtime::host;
-use wharf_runtime::manifest::section::{self, COMPONENT_BYTES_MAX};
-use wharf_runtime::manifest::{MANIFEST_BYTES_MAX, Manifest};
-use wharf_runtime::registry::{self, Digest, Installed};
-use wharf_runtime::sandbox::{self, Sandbox};
+use wharf_runtime::figures::Figures;
+use wharf_runtime::host::{self, Host};
+use wharf_runtime::manifest::Manifest;
+use wharf_runtime::registry::Installed;
+use wharf_runtime::state::State;
+use wharf_runtime::trust::KeyId;
 
-use super::Desk;
-use crate::args::{Connector, ConnectorInstall, ConnectorPack};
+pub(super) use install::offer;
+pub(super) use vendor::private_key;
+
+use super::{Desk, waiting};
+use crate::args::Connector;
 use crate::ask::{self, Unattended};
 use crate::exit::Exit;
 use crate::format;
@@ -25,112 +28,18 @@ use crate::table::{Align, Table};
 /// Do what the command line says about connectors.
 pub(super) fn run(desk: Desk<'_>, command: &Connector) -> Result<(), Failure> {
     match command {
-        Connector::Pack(pack) => self::pack(desk, pack),
-        Connector::Install(install) => self::install(desk, install),
+        Connector::Install(install) => install::install(desk, install),
+        Connector::Update(update) => install::update(desk, update),
         Connector::List => list(desk),
         Connector::Show { connector } => show(desk, connector),
+        Connector::Verify { connector } => verify(desk, connector.as_deref()),
+        Connector::Enable { connector } => set_disabled(desk, connector, false),
+        Connector::Disable { connector } => set_disabled(desk, connector, true),
         Connector::Remove { connector } => remove(desk, connector),
+        Connector::Pack(pack) => vendor::pack(desk, pack),
+        Connector::Sign(sign) => vendor::sign(desk, sign),
+        Connector::Keygen(keygen) => vendor::keygen(desk, keygen),
     }
-}
-
-fn pack(desk: Desk<'_>, pack: &ConnectorPack) -> Result<(), Failure> {
-    let component = read(&pack.component, COMPONENT_BYTES_MAX)?;
-    let text = read(&pack.manifest, MANIFEST_BYTES_MAX)?;
-    let manifest = Manifest::parse(&text).map_err(|error| {
-        Failure::new(Exit::Unfit, error)
-            .with_context(format!("the manifest `{}` is refused", pack.manifest.display()))
-            .with_hint("mend that field and pack again")
-    })?;
-    let refused = |error: sandbox::Error| {
-        Failure::from(error).with_context(format!("`{}` cannot be packed", pack.component.display()))
-    };
-    let packed = section::write(&component, &text).map_err(|error| refused(error.into()))?;
-    // What was just written must read back, and import nothing foreign: here rather than at a customer's.
-    Sandbox::inspect(&packed).map_err(refused)?;
-    replace(&pack.output, &packed).map_err(|problem| Failure::local("write", &pack.output, problem))?;
-    let size = u64::try_from(packed.len()).unwrap_or(u64::MAX);
-    if desk.output.is_json() {
-        desk.output.json(&serde_json::json!({
-            "id": manifest.id, "version": manifest.version.to_string(), "type": manifest.kind,
-            "digest": Digest::of(&packed).to_string(), "size": size, "output": pack.output,
-        }))?;
-    }
-    let (label, place) = (manifest.label(), pack.output.display());
-    desk.output.note(format_args!("packed `{label}` into `{place}` ({})", format::bytes(size)));
-    Ok(())
-}
-
-/// Write a whole file under its name, or nothing.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.partial", std::process::id()));
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let written = written.and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // Of two problems the first is the one to tell.
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-fn install(desk: Desk<'_>, install: &ConnectorInstall) -> Result<(), Failure> {
-    let component = read(&install.component, COMPONENT_BYTES_MAX)?;
-    let refused = |error: host::Error| {
-        let remedy = remedy(&error);
-        let failure = Failure::from(error)
-            .with_context(format!("`{}` cannot be installed", install.component.display()));
-        match remedy {
-            Some(remedy) => failure.with_hint(remedy),
-            None => failure,
-        }
-    };
-    let manifest = Sandbox::inspect(&component).map_err(|error| refused(error.into()))?;
-    if !install.allow_unsigned {
-        return Err(refused(host::Error::Unsigned));
-    }
-    let output = desk.output;
-    let explain = |text: &dyn std::fmt::Display| ask::explain(output, desk.global.yes, text);
-    let name = output.paint_err(Tone::Strong, format_args!("{} ({})", manifest.name, manifest.label()));
-    explain(&format_args!("{name} is {} and asks for:", output.paint_err(Tone::Warning, "unsigned")));
-    let warn = |text: &str| output.paint_err(Tone::Warning, text);
-    for line in sentence::lines(&manifest, manifest.permissions(), Detail::Host, warn) {
-        explain(&line);
-    }
-    let question = format!("Install `{}`?", manifest.label());
-    ask::confirm(output, desk.global.yes, &question, Unattended::Goes)?;
-    let (installed, replaced) = desk.host_or_new()?.install(&component).map_err(refused)?;
-    if output.is_json() {
-        output.json(&InstalledJson::new(&installed))?;
-    }
-    let before = replaced.filter(|before| before.version != installed.version);
-    let instead = before.map(|before| format!(" in place of {}", before.version)).unwrap_or_default();
-    output.note(format_args!("installed `{}`{instead}; it is unsigned", manifest.label()));
-    Ok(())
-}
-
-/// What helps against a version that goes back or changes: here there is no option to insist.
-const fn remedy(error: &host::Error) -> Option<&'static str> {
-    if let host::Error::Registry(registry::Error::Downgrade { .. }) = error {
-        Some("install that version, or a newer one")
-    } else if let host::Error::Registry(registry::Error::SameVersion { .. }) = error {
-        Some("raise `version` in its manifest and pack it again")
-    } else {
-        None
-    }
-}
-
-/// A file of at most `limit` bytes.
-fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let unreadable = |problem| Failure::local("read", path, problem);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    // One byte more than is allowed, so that whoever checks the length sees that it is too long.
-    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
 }
 
 fn list(desk: Desk<'_>) -> Result<(), Failure> {
@@ -163,17 +72,19 @@ fn list(desk: Desk<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Who signed it; `unsigned` is said wherever a connector is shown.
+/// Who signed it, and with which key; `unsigned` is said wherever a connector is shown.
 pub(super) fn signature(installed: &Installed) -> String {
-    let signed = installed.signed_by.clone().unwrap_or_else(|| "unsigned".to_owned());
+    let signed = installed.signature();
     if installed.disabled { format!("{signed}, disabled") } else { signed }
 }
 
 fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
-    let (installed, manifest) = desk.host()?.manifest(&reference(connector)?)?;
+    let host = desk.host()?;
+    let (installed, manifest) = host.manifest(&reference(connector)?)?;
+    let figures = figures(&host, &installed)?;
     let output = desk.output;
     if output.is_json() {
-        return Ok(output.json(&ShownJson::new(&installed, &manifest))?);
+        return Ok(output.json(&ShownJson::new(&installed, &manifest, figures))?);
     }
     let roles: Vec<String> = manifest.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
     let hosts = if manifest.routes.is_empty() { "none".to_owned() } else { manifest.hosts().join(", ") };
@@ -184,6 +95,7 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
         ("version", manifest.version.to_string()),
         ("type", manifest.kind.clone()),
         ("signed by", output.paint(Tone::Strong, signature(&installed))),
+        ("key", installed.key.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)),
         ("digest", installed.digest.to_string()),
         ("installed", format::moment(installed.installed)),
         ("used as", roles.join(", ")),
@@ -196,11 +108,94 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
     for (name, option) in &manifest.options.properties {
         output.line(format_args!("{:<10} {name}: {}", "option", option.description))?;
     }
+    if let Some(figures) = figures {
+        output.line(format_args!("{:<10} {}", "so far", cost(&figures)))?;
+    }
     let warn = |text: &str| output.paint(Tone::Warning, text);
     for line in sentence::lines(&manifest, manifest.permissions(), Detail::Address, warn) {
         output.line(line)?;
     }
     Ok(())
+}
+
+fn set_disabled(desk: Desk<'_>, connector: &str, disabled: bool) -> Result<(), Failure> {
+    let host = desk.host()?;
+    let installed = host.registry().get(&reference(connector)?)?;
+    let users = host.destinations().users_of_connector(&installed.r#type, &installed.id)?;
+    host.registry().set_disabled(&installed.id, disabled)?;
+    let users: Vec<String> = users.iter().map(|name| format!("`{name}`")).collect();
+    let users = if users.is_empty() { "no destination uses it".to_owned() } else { users.join(", ") };
+    let done = if disabled { "disabled; it stops" } else { "enabled; it works for" };
+    let line = format!("connector `{}` is {done}: {users}", installed.r#type);
+    desk.output.note(line);
+    Ok(())
+}
+
+/// Check everything again. What fails is told for each, and the first failure decides the exit code.
+fn verify(desk: Desk<'_>, connector: Option<&str>) -> Result<(), Failure> {
+    let host = desk.host()?;
+    let connectors = match connector {
+        Some(connector) => vec![host.registry().get(&reference(connector)?)?],
+        None => host.registry().list()?,
+    };
+    let columns = ["TYPE", "VERSION", "SIGNED BY", "RESULT"];
+    let mut table = Table::new(&columns.map(|column| (column, Align::Left)));
+    let mut failures = Vec::new();
+    for installed in &connectors {
+        let audited = host.audit(installed);
+        if desk.output.is_json() {
+            let problem = audited.as_ref().err();
+            desk.output.json(&VerifiedJson {
+                installed: InstalledJson::new(installed),
+                good: audited.is_ok(),
+                problem: problem.map(ToString::to_string),
+                hint: problem.and_then(wharf_runtime::hint::Hint::hint),
+            })?;
+        }
+        let result = match (&audited, installed.unsigned) {
+            (Ok(()), false) => "good",
+            (Ok(()), true) => "contents good, nobody signed them",
+            (Err(_), _) => "FAILED",
+        };
+        let (kind, version) = (installed.r#type.clone(), installed.version.to_string());
+        table.row(vec![kind, version, signature(installed), result.to_owned()]);
+        failures.extend(audited.err().map(|error| (installed, error)));
+    }
+    let exit = failures.first().map(|(_, error)| Exit::from(error));
+    if desk.output.is_json() {
+        return exit.map_or(Ok(()), |exit| Err(Failure::reported(exit)));
+    }
+    for line in table.lines() {
+        desk.output.line(line)?;
+    }
+    for (installed, error) in failures {
+        let context =
+            format!("connector `{}@{}` would not be installed today", installed.id, installed.version);
+        Failure::from(error).with_context(context).print(desk.output);
+    }
+    exit.map_or(Ok(()), |exit| Err(Failure::reported(exit)))
+}
+
+/// What running it has cost so far; none if it never ran.
+fn figures(host: &Host, installed: &Installed) -> Result<Option<Figures>, Failure> {
+    let state = State::open(host.home()).map_err(host::Error::from)?;
+    waiting(async {
+        Ok::<_, Failure>(Figures::load(&state, &installed.digest).await.map_err(host::Error::from)?)
+    })
+}
+
+fn cost(figures: &Figures) -> String {
+    let Figures { instances, cpu_us, memory_peak, refusals, traps, overdrawn } = *figures;
+    format!(
+        "{}, {}.{:03} s of computing, at most {} of memory; {} refused, {}, {} stopped for taking too long",
+        format::count(instances, "operation"),
+        cpu_us / 1_000_000,
+        cpu_us / 1000 % 1000,
+        format::bytes(memory_peak),
+        format::count(refusals, "request"),
+        format::count(traps, "breakdown"),
+        overdrawn,
+    )
 }
 
 fn remove(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
@@ -232,6 +227,7 @@ struct InstalledJson<'a> {
     version: String,
     digest: String,
     signed_by: Option<&'a str>,
+    key: Option<&'a KeyId>,
     unsigned: bool,
     disabled: bool,
     installed: jiff::Timestamp,
@@ -244,12 +240,23 @@ impl<'a> InstalledJson<'a> {
             id: &installed.id,
             version: installed.version.to_string(),
             digest: installed.digest.to_string(),
-            signed_by: installed.signed_by.as_deref(),
+            signed_by: installed.signed_by.as_ref().map(wharf_runtime::home::Name::as_str),
+            key: installed.key.as_ref(),
             unsigned: installed.unsigned,
             disabled: installed.disabled,
             installed: installed.installed,
         }
     }
+}
+
+/// The same, with what a check of it said.
+#[derive(Debug, Serialize)]
+struct VerifiedJson<'a> {
+    #[serde(flatten)]
+    installed: InstalledJson<'a>,
+    good: bool,
+    problem: Option<String>,
+    hint: Option<String>,
 }
 
 /// The same, with what its manifest says.
@@ -263,10 +270,11 @@ struct ShownJson<'a> {
     hosts: Vec<String>,
     options: serde_json::Map<String, serde_json::Value>,
     routes: Vec<RouteJson<'a>>,
+    figures: Option<Figures>,
 }
 
 impl<'a> ShownJson<'a> {
-    fn new(installed: &'a Installed, manifest: &'a Manifest) -> Self {
+    fn new(installed: &'a Installed, manifest: &'a Manifest, figures: Option<Figures>) -> Self {
         let options = manifest.options.properties.iter();
         Self {
             installed: InstalledJson::new(installed),
@@ -278,6 +286,7 @@ impl<'a> ShownJson<'a> {
                 .map(|(name, option)| (name.clone(), option.description.clone().into()))
                 .collect(),
             routes: manifest.permissions().map(|one| RouteJson::new(manifest, one, None)).collect(),
+            figures,
         }
     }
 }

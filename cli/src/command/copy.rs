@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use wharf_runtime::attached::Attached;
+use wharf_runtime::attached::{Attached, Room};
 use wharf_runtime::transfer::{self, Options, Summary};
 
 use super::{Desk, moving, recorded};
@@ -94,6 +94,7 @@ impl Direction<'_> {
             installed.version,
             super::connector::signature(&installed)
         ));
+        self.say_if_unknown(desk, &attached, copy).await?;
         let progress = Progress::new(desk.output, copy.dry_run);
         let outcome = tokio::select! {
             biased;
@@ -111,6 +112,22 @@ impl Direction<'_> {
             () = interrupts.next() => Err(Failure::reported(Exit::Interrupted)),
             verdict = recorded(&host, &attached, verdict) => verdict,
         }
+    }
+
+    /// A disk limit that cannot be held to must not look like one that is.
+    async fn say_if_unknown(self, desk: Desk<'_>, attached: &Attached, copy: &Copy) -> Result<(), Failure> {
+        match self {
+            Self::Up { .. } if !copy.dry_run && !attached.is_read_only() => {}
+            Self::Up { .. } | Self::Down { .. } => return Ok(()),
+        }
+        match attached.room(0).await? {
+            Room::Unlimited | Room::Enough | Room::Full { .. } => {}
+            Room::Unknown => desk.output.warning(format_args!(
+                "destination `{}` has a disk limit, but its service does not tell how full it is: nothing is held to it",
+                attached.name()
+            )),
+        }
+        Ok(())
     }
 
     async fn copy(

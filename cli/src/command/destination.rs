@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use wharf_runtime::destination::{self, Destination as Configured, Setting};
+use wharf_runtime::grant::Granted;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::{self, Host};
 use wharf_runtime::manifest::{Access, Manifest, OptionKind, Permission};
-use wharf_runtime::network;
-use wharf_runtime::registry::Installed;
+use wharf_runtime::registry::{self, Installed};
 
-use super::{Desk, connector::signature};
-use crate::args::{Destination, DestinationCreate, HttpVersion, OptionSetting, Renewal};
+use super::Desk;
+use super::connector::{self, signature};
+use crate::args::{Destination, DestinationCreate, OptionSetting, Renewal};
 use crate::ask::{self, Unattended};
 use crate::exit::Exit;
 use crate::format;
@@ -19,17 +20,23 @@ use crate::output::Tone;
 use crate::report::Failure;
 use crate::sentence::{self, Detail};
 
+mod modify;
 mod show;
+mod types;
+mod validate;
 
 /// Do what the command line says about destinations.
 pub(super) fn run(desk: Desk<'_>, command: &Destination) -> Result<(), Failure> {
     match command {
         Destination::Create(create) => self::create(desk, create),
-        Destination::List => show::list(desk),
-        Destination::Show { name } => show::one(desk, name),
+        Destination::Modify(modify) => modify::run(desk, modify),
+        Destination::Types => types::list(desk),
+        Destination::List { all } => super::waiting(Box::pin(show::list(desk, *all))),
+        Destination::Show { name } => super::waiting(Box::pin(show::one(desk, name))),
         Destination::Authorize { name, renewal } => authorize(desk, name, renewal),
         Destination::Usage { name } => super::waiting(Box::pin(usage(desk, name))),
-        Destination::Delete { name } => delete(desk, name),
+        Destination::Validate { name } => super::waiting(Box::pin(validate::run(desk, name))),
+        Destination::Delete { name } => super::waiting(Box::pin(delete(desk, name))),
     }
 }
 
@@ -71,9 +78,10 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
             "choose another name; `wharf destination show {name}` shows what that one is"
         )));
     }
-    let (installed, manifest) = host.manifest(&create.connector)?;
-    check_account(&host, create, &manifest)?;
-    let options = options(create, &manifest)?;
+    let (installed, manifest) = manifest(desk, &host, create)?;
+    host.check_leave(&create.name, &installed)?;
+    check_account(&host, &create.name, create.account.as_ref(), &manifest, create.read_only)?;
+    let options = options(&create.name, BTreeMap::new(), &create.options, &manifest)?;
     let permissions = permissions(create, &manifest)?;
     let configured = Configured {
         account: create.account.clone(),
@@ -81,32 +89,53 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
         read_only: create.read_only,
         threads: create.threads,
         retries: create.retries,
-        http_version: match create.http_version {
-            HttpVersion::Default => network::HttpVersion::Default,
-            HttpVersion::Http1 => network::HttpVersion::Http1,
-            HttpVersion::Http2 => network::HttpVersion::Http2,
-        },
+        http_version: create.http_version.into(),
+        parents: create.parents.clone(),
+        job_type: create.job_type.into(),
         disk_limit: create.disk_limit,
         hidden: create.hidden,
         options,
-        grants: permissions.iter().map(|one| one.name().to_owned()).collect(),
+        grants: Granted::of(&manifest, permissions.iter().copied()),
         ..Configured::new(create.name.clone(), create.connector.clone(), create.backup_directory.clone())
     };
     host.check_directory(&configured, &manifest)?;
     ask_for(desk, create, &installed, &manifest, &permissions)?;
     host.destinations().create(&configured)?;
     if desk.output.is_json() {
-        desk.output.json(&show::json(&configured, Some(&installed)))?;
+        desk.output.json(&show::json(&configured, Some(&installed), None))?;
     }
     let name = &create.name;
     desk.output.note(format_args!("created destination `{name}`; try `wharf ls {name}:`"));
     Ok(())
 }
 
+/// The connector, installed first if it is not and can be.
+fn manifest(
+    desk: Desk<'_>,
+    host: &Host,
+    create: &DestinationCreate,
+) -> Result<(Installed, Manifest), Failure> {
+    match host.manifest(&create.connector) {
+        Err(host::Error::Registry(
+            missing @ (registry::Error::NotInstalled(_) | registry::Error::OtherVersion { .. }),
+        )) => {
+            connector::offer(desk, host, &create.connector, create.connectors.as_deref(), missing.into())?;
+            Ok(host.manifest(&create.connector)?)
+        }
+        found => Ok(found?),
+    }
+}
+
 /// A connector that signs in needs an account of its own type, and the others need none.
-fn check_account(host: &Host, create: &DestinationCreate, manifest: &Manifest) -> Result<(), Failure> {
-    let (destination, needed) = (create.name.clone(), manifest.kind.clone());
-    match (&create.account, &manifest.oauth) {
+fn check_account(
+    host: &Host,
+    name: &Name,
+    account: Option<&Name>,
+    manifest: &Manifest,
+    read_only: bool,
+) -> Result<(), Failure> {
+    let (destination, needed) = (name.clone(), manifest.kind.clone());
+    match (account, &manifest.oauth) {
         (None, None) => Ok(()),
         (None, Some(_)) => {
             let hint = format!("add `--account NAME`; `wharf account list` has those of type `{needed}`");
@@ -123,26 +152,31 @@ fn check_account(host: &Host, create: &DestinationCreate, manifest: &Manifest) -
                 let hint = format!("run `wharf account add {account} --type {needed}` first");
                 return Err(Failure::from(destination::Error::NoAccount { name, account }).with_hint(hint));
             }
-            Ok(host.check_account(&create.name, account, manifest, create.read_only)?)
+            Ok(host.check_account(name, account, manifest, read_only)?)
         }
     }
 }
 
-/// The options as the manifest wants them.
-fn options(create: &DestinationCreate, manifest: &Manifest) -> Result<BTreeMap<String, Setting>, Failure> {
-    let mut options = BTreeMap::new();
-    let mut checked = Map::new();
-    for OptionSetting { key, value } in &create.options {
-        let kind = manifest.options.properties.get(key).map(|option| option.kind);
-        let setting = setting(kind, value);
-        checked.insert(key.clone(), to_json(&setting));
-        if options.insert(key.clone(), setting).is_some() {
+/// The options as the manifest wants them: those of `before`, and what is set anew.
+fn options(
+    name: &Name,
+    before: BTreeMap<String, Setting>,
+    anew: &[OptionSetting],
+    manifest: &Manifest,
+) -> Result<BTreeMap<String, Setting>, Failure> {
+    let mut options = before;
+    for (at, OptionSetting { key, value }) in anew.iter().enumerate() {
+        if anew.iter().take(at).any(|other| other.key == *key) {
             return Err(Failure::new(Exit::Usage, format!("the option `{key}` is set twice")));
         }
+        let kind = manifest.options.properties.get(key).map(|option| option.kind);
+        options.insert(key.clone(), setting(kind, value));
     }
+    let checked: Map<String, Value> =
+        options.iter().map(|(key, setting)| (key.clone(), to_json(setting))).collect();
     let hint = format!("run `wharf connector show {}` to see its options", manifest.kind);
     manifest.options.validate(&checked).map_err(|problem| {
-        let message = format!("destination `{}`: {problem}", create.name);
+        let message = format!("destination `{name}`: {problem}");
         Failure::new(Exit::Usage, message).with_hint(hint)
     })?;
     Ok(options)
@@ -228,7 +262,7 @@ fn ask_for(
     ask::confirm(output, desk.global.yes, &question, Unattended::Stops)
 }
 
-fn delete(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
+async fn delete(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
     let host = desk.host()?;
     // One whose file is broken can still be deleted.
     let place = match host.destinations().load(name) {
@@ -236,9 +270,11 @@ fn delete(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
         Err(error @ destination::Error::NotFound(_)) => return Err(error.into()),
         Err(_) => "its backup directory".to_owned(),
     };
-    let question = format!("Delete the configuration of destination `{name}`?");
+    let caller = desk.caller(&host)?;
+    host.destinations().check_deletion(name, &caller)?;
+    let question = format!("Delete the configuration of destination `{name}`, and what is remembered of it?");
     ask::confirm(desk.output, desk.global.yes, &question, Unattended::Goes)?;
-    host.destinations().delete(name)?;
+    host.delete(name, &caller).await?;
     desk.output.note(format_args!("deleted destination `{name}`; what is stored in {place} stays"));
     Ok(())
 }

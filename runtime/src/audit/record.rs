@@ -48,6 +48,9 @@ pub struct Record {
     /// The first digits of its component's digest.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub digest: Arc<str>,
+    /// The publisher who signed it, and the first digits of the key; or `unsigned`.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub signed_by: Arc<str>,
     /// In which operation, unique in its process.
     pub operation_id: u64,
     /// What that operation is: `put`, `list`, …
@@ -109,6 +112,7 @@ impl Record {
             account: None,
             connector,
             digest: Arc::clone(&nothing),
+            signed_by: Arc::clone(&nothing),
             operation_id: 0,
             operation: Arc::clone(&nothing),
             route: nothing,
@@ -146,6 +150,7 @@ impl Record {
             &mut self.destination,
             &mut self.connector,
             &mut self.digest,
+            &mut self.signed_by,
             &mut self.operation,
             &mut self.route,
         ];

@@ -40,6 +40,7 @@ async fn records_come_back_as_they_went() {
     let whole = Record {
         account: Some("work".into()),
         digest: "e3b0c44298fc".into(),
+        signed_by: "wharf (3b1f0c9a8e77)".into(),
         failure: Some("timed out".to_owned()),
         service_request_id: Some("4f7a".to_owned()),
         wait_ms: Some(1000),

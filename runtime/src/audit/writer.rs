@@ -6,14 +6,17 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
-use super::{Error, Record, appender::Appender};
+use super::{Decision, Error, Record, appender::Appender};
 use crate::{
     home::{self, Home, Name},
     state::State,
@@ -39,6 +42,8 @@ const CLOSING_TRIES: u32 = 3;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// Records added that say that something was refused.
+    denied: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -81,10 +86,15 @@ impl Writer {
             .name("wharf-audit".to_owned())
             .spawn(move || theirs.serve(appender))
             .map_err(|_| Error::Closed(destination))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread), denied: AtomicU64::new(0) })
+    }
+
+    pub(super) fn take_denied(&self) -> u64 {
+        self.denied.swap(0, Ordering::Relaxed)
     }
 
     pub(super) async fn append(&self, record: Record) -> Result<(), Error> {
+        self.denied.fetch_add(u64::from(record.decision == Decision::Denied), Ordering::Relaxed);
         let mut record = Some(record);
         loop {
             let room = self.shared.progress.notified();

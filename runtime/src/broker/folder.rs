@@ -115,7 +115,7 @@ impl Call {
     /// Give something another path.
     pub(crate) async fn folder_rename(&self, path: &str, to: &str, mode: Mode) -> Result<Item, Refused> {
         let mut deed = self.allow_folder("rename", Access::Write, path).await?;
-        let to = match self.broker.grant().allow_folder(Access::Write, to) {
+        let to = match self.broker.current_grant().allow_folder(Access::Write, to) {
             Ok(allowed) => allowed,
             Err(denial) => return Err(self.deny_folder("rename", Access::Write, &denial).await.into()),
         };
@@ -132,7 +132,7 @@ impl Call {
     async fn allow_folder(&self, name: &'static str, access: Access, path: &str) -> Result<Deed, Failure> {
         self.count_request(crate::manifest::folder::name(access)).await?;
         let started = self.broker.clock.elapsed();
-        match self.broker.grant().allow_folder(access, path) {
+        match self.broker.current_grant().allow_folder(access, path) {
             Ok(allowed) => Ok(Deed { name, allowed, to: None, started }),
             Err(denial) => Err(self.deny_folder(name, access, &denial).await),
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::{Call, Carrying, Failure};
+use super::{Call, Carrying, Cause, Failure};
 use crate::audit::{Decision, Record};
 use crate::grant::Allowed;
 use crate::manifest;
@@ -16,6 +16,7 @@ impl Call {
         let destination = Arc::clone(&settings.destination);
         Record {
             digest: Arc::clone(&settings.digest),
+            signed_by: Arc::clone(&settings.signed_by),
             operation_id: self.id,
             operation: self.operation.into(),
             route,
@@ -81,8 +82,12 @@ impl Call {
         self.set_cause(format!("{what} ({} {})", allowed.route().method.as_str(), allowed.shown()));
     }
 
-    pub(super) fn set_cause(&self, mut cause: String) {
-        crate::shown::bound(&mut cause, CAUSE_BYTES_MAX);
+    pub(super) fn set_cause(&self, cause: String) {
+        self.tell_cause(Cause::new(cause));
+    }
+
+    pub(super) fn tell_cause(&self, mut cause: Cause) {
+        crate::shown::bound(&mut cause.said, CAUSE_BYTES_MAX);
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
     }
 }

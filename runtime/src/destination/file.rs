@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConnectorReference, DISK_LIMIT_PERCENT_MAX, Destination, GRANTS_MAX, HttpVersion, JobType, OPTIONS_MAX,
-    RETRIES_DEFAULT, RETRIES_MAX, Setting, TEXT_BYTES_MAX, THREADS_DEFAULT, THREADS_MAX, shorten,
+    ALLOWS_MAX, ConnectorReference, DISK_LIMIT_PERCENT_MAX, Destination, GRANTS_MAX, HttpVersion, JobType,
+    OPTIONS_MAX, PARENTS_MAX, RETRIES_DEFAULT, RETRIES_MAX, Setting, TEXT_BYTES_MAX, THREADS_DEFAULT,
+    THREADS_MAX, is_connector_name, shorten,
 };
 use crate::{
+    grant::{Granted, GrantedRoute, Scope},
     home::Name,
     path::{self, Directory},
     toml_file,
@@ -23,6 +25,8 @@ struct File {
     account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parents: Vec<String>,
     backup_directory: String,
     #[serde(default, skip_serializing_if = "is_default")]
     read_only: bool,
@@ -44,6 +48,9 @@ struct File {
     dr: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     options: BTreeMap<String, Setting>,
+    /// The id of the connector that has the grants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    granted_to: Option<String>,
     #[serde(default, rename = "grant", skip_serializing_if = "Vec::is_empty")]
     grants: Vec<Grant>,
 }
@@ -52,6 +59,8 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Grant {
     route: String,
+    /// What somebody agreed to, line by line.
+    allows: Vec<String>,
 }
 
 pub(super) fn parse(name: &Name, text: &[u8]) -> Result<Destination, String> {
@@ -64,6 +73,7 @@ pub(super) fn write(destination: &Destination) -> Result<String, String> {
         connector: destination.connector.to_string(),
         account: destination.account.as_ref().map(Name::to_string),
         owner: destination.owner.clone(),
+        parents: destination.parents.clone(),
         backup_directory: destination.backup_directory.as_str().to_owned(),
         read_only: destination.read_only,
         threads: number(i64::from(destination.threads), i64::from(THREADS_DEFAULT)),
@@ -75,9 +85,10 @@ pub(super) fn write(destination: &Destination) -> Result<String, String> {
         job_type: destination.job_type,
         dr: destination.dr,
         options: destination.options.clone(),
-        grants: destination.grants.iter().map(|route| Grant { route: route.clone() }).collect(),
+        granted_to: destination.grants.connector.clone(),
+        grants: destination.grants.routes.iter().map(Grant::of).collect(),
     };
-    let text = toml::to_string(&file).map_err(|error| format!("cannot be written: {error}"))?;
+    let text = toml::to_string_pretty(&file).map_err(|error| format!("cannot be written: {error}"))?;
     // What is written must be readable: the same bounds, checked in one place.
     parse(&destination.name, text.as_bytes())?;
     Ok(text)
@@ -102,9 +113,10 @@ fn check(name: &Name, file: File) -> Result<Destination, String> {
         disabled: file.disabled,
         job_type: file.job_type,
         dr: file.dr,
-        owner: file.owner.map(check_owner).transpose()?,
+        owner: file.owner.map(|owner| check_user("owner", owner)).transpose()?,
+        parents: check_parents(file.parents)?,
         options: check_options(file.options)?,
-        grants: check_grants(file.grants)?,
+        grants: check_grants(file.granted_to, file.grants)?,
     })
 }
 
@@ -119,13 +131,16 @@ where
     }
 }
 
-fn check_owner(owner: String) -> Result<String, String> {
-    let is_plain = !owner.is_empty() && owner.len() <= 256 && !owner.chars().any(char::is_control);
-    if is_plain {
-        Ok(owner)
-    } else {
-        Err(format!("`owner` is {:?}, which is no user's name", shorten(&owner)))
+fn check_user(key: &str, user: String) -> Result<String, String> {
+    let is_plain = !user.is_empty() && user.len() <= 256 && !user.chars().any(char::is_control);
+    if is_plain { Ok(user) } else { Err(format!("`{key}` is {:?}, which is no user's name", shorten(&user))) }
+}
+
+fn check_parents(parents: Vec<String>) -> Result<Vec<String>, String> {
+    if parents.len() > PARENTS_MAX {
+        return Err(format!("`parents` has more than {PARENTS_MAX} accounts"));
     }
+    parents.into_iter().map(|parent| check_user("parents", parent)).collect()
 }
 
 fn check_options(options: BTreeMap<String, Setting>) -> Result<BTreeMap<String, Setting>, String> {
@@ -146,22 +161,40 @@ fn check_options(options: BTreeMap<String, Setting>) -> Result<BTreeMap<String, 
     Ok(options)
 }
 
-fn check_grants(grants: Vec<Grant>) -> Result<Vec<String>, String> {
+impl Grant {
+    fn of(granted: &GrantedRoute) -> Self {
+        Self { route: granted.name.clone(), allows: granted.scope.lines().map(str::to_owned).collect() }
+    }
+}
+
+fn check_grants(granted_to: Option<String>, grants: Vec<Grant>) -> Result<Granted, String> {
     if grants.len() > GRANTS_MAX {
         return Err(format!("there are more than {GRANTS_MAX} `[[grant]]`"));
     }
-    let mut routes: Vec<String> = Vec::with_capacity(grants.len());
-    for Grant { route } in grants {
+    match &granted_to {
+        Some(id) if !is_connector_name(id) => {
+            return Err(format!("`granted_to` is {:?}, which is no connector's id", shorten(id)));
+        }
+        None if !grants.is_empty() => {
+            return Err("has `[[grant]]`, but `granted_to` names no connector".to_owned());
+        }
+        Some(_) | None => {}
+    }
+    let mut routes: Vec<GrantedRoute> = Vec::with_capacity(grants.len());
+    for Grant { route, allows } in grants {
         let right = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
         if route.is_empty() || route.len() > 64 || !route.bytes().all(right) {
             return Err(format!("`grant.route` is {:?}, which no route is called", shorten(&route)));
         }
-        if routes.contains(&route) {
+        if routes.iter().any(|other| other.name == route) {
             return Err(format!("`grant.route` has `{route}` twice"));
         }
-        routes.push(route);
+        if allows.len() > ALLOWS_MAX {
+            return Err(format!("`grant.allows` of `{route}` has more than {ALLOWS_MAX} lines"));
+        }
+        routes.push(GrantedRoute { name: route, scope: Scope::from_lines(allows) });
     }
-    Ok(routes)
+    Ok(Granted { connector: granted_to, routes })
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

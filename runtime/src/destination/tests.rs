@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     account::{Accounts, Client, StoredToken},
+    hint::Hint as _,
     home::tests::scratch,
     vault::Vault,
 };
@@ -8,6 +9,7 @@ use crate::{
 const WHOLE: &str = r#"connector = "onedrive@1.4.0"
 account = "work"
 owner = "root"
+parents = ["reseller"]
 backup_directory = "/backups/server1"
 read_only = true
 threads = 8
@@ -18,6 +20,7 @@ hidden = true
 disabled = true
 job_type = "clones"
 dr = true
+granted_to = "dev.wharf.onedrive"
 
 [options]
 drive_id = "b!x"
@@ -26,9 +29,14 @@ versions = 3
 
 [[grant]]
 route = "read-items"
+allows = [
+    "GET https://graph.microsoft.com/v1.0/{drive}/root:{item}",
+    "query $select",
+]
 
 [[grant]]
 route = "start-upload"
+allows = ["writes"]
 "#;
 
 const LEAST: &str = "connector = \"dropbox\"\nbackup_directory = \"/backups\"\n";
@@ -42,6 +50,10 @@ fn destination(text: &str, directory: &str) -> Destination {
     Destination::new(name(text), connector, Directory::parse(directory).unwrap())
 }
 
+fn root() -> Caller {
+    Caller::new(0, Some("root".to_owned()), 0)
+}
+
 #[test]
 fn a_file_says_everything_and_reads_back() {
     let parsed = Destination::parse(name("archive"), WHOLE.as_bytes()).unwrap();
@@ -49,7 +61,10 @@ fn a_file_says_everything_and_reads_back() {
     assert_eq!((parsed.threads, parsed.retries, parsed.disk_limit), (8, 0, 90));
     assert_eq!(parsed.http_version, HttpVersion::Http1);
     assert_eq!(parsed.options["versions"], Setting::Number(3));
-    assert_eq!(parsed.grants, ["read-items", "start-upload"]);
+    assert_eq!(parsed.grants.connector.as_deref(), Some("dev.wharf.onedrive"));
+    let granted: Vec<(&str, usize)> =
+        parsed.grants.routes.iter().map(|route| (&*route.name, route.scope.lines().len())).collect();
+    assert_eq!(granted, [("read-items", 2), ("start-upload", 1)]);
     assert_eq!(parsed.to_toml().unwrap(), WHOLE);
 }
 
@@ -89,9 +104,19 @@ fn a_mistake_is_told_with_its_place_and_its_bound() {
     check("options = 3", "line 3: `options`: invalid type");
     check("[options]\nrate = 1.5", "line 4: ");
     check("[options]\n\"a b\" = 1", "`options` has the key \"a b\"");
-    check("[[grant]]\nroute = \"Read\"", "`grant.route` is \"Read\"");
+    check("parents = [\"\"]", "`parents` is \"\"");
+    check("granted_to = \"A B\"", "`granted_to` is \"A B\"");
+    let granted = |more: &str| format!("granted_to = \"a.b\"\n{more}");
+    let empty = "allows = []\n";
+    check(&granted(&format!("[[grant]]\nroute = \"Read\"\n{empty}")), "`grant.route` is \"Read\"");
     check("[[grant]]\nroutes = \"a\"", "line 4: unknown field `routes`, expected `route`");
-    check("[[grant]]\nroute = \"a\"\n[[grant]]\nroute = \"a\"", "`grant.route` has `a` twice");
+    // Nobody could tell what was agreed to, or of which connector.
+    check(&granted("[[grant]]\nroute = \"a\""), "missing field `allows`");
+    check(&format!("[[grant]]\nroute = \"a\"\n{empty}"), "`granted_to` names no connector");
+    check(
+        &granted(&format!("[[grant]]\nroute = \"a\"\n{empty}[[grant]]\nroute = \"a\"\n{empty}")),
+        "`grant.route` has `a` twice",
+    );
     check("connector = \"x\"", "line 3: `connector`: duplicate key");
     check("= 4", "line 3: ");
     let whole = |text: &str, expected: &str| {
@@ -179,26 +204,111 @@ fn one_destination_writes_to_a_directory() {
     );
     assert_eq!(destinations.users_of_connector("dropbox", "dev.wharf.dropbox").unwrap().len(), 5);
     // A destination may keep its own directory when it changes, and may not take another's.
-    destinations.modify(&name("first"), |first| first.threads = 400).unwrap();
-    let move_it =
-        |inside: &mut Destination| inside.backup_directory = Directory::parse("/backups/Ä").unwrap();
-    assert!(matches!(destinations.modify(&name("inside"), move_it), Err(Error::DirectoryTaken { .. })));
+    destinations.modify(&name("first"), &root(), |first| first.threads = 400).unwrap();
+    // Two drives of one account are two places.
+    let mut elsewhere = of("elsewhere", "work", "/backups/ä");
+    elsewhere.options.insert("drive_id".to_owned(), Setting::Text("b!2".to_owned()));
+    destinations.create(&elsewhere).unwrap();
+    // Of the same account, an option less makes it another's directory.
+    let move_it = |elsewhere: &mut Destination| elsewhere.options.clear();
+    let moved = destinations.modify(&name("elsewhere"), &root(), move_it);
+    assert!(matches!(moved, Err(Error::DirectoryTaken { .. })));
 }
 
 #[test]
-fn read_only_is_for_life() {
+fn a_connector_by_its_type_and_by_its_id_is_one() {
+    let (_folder, home) = scratch();
+    let destinations = Destinations::new(&home);
+    let of = |text: &str, connector: &str| {
+        let mut one = destination(text, "/srv");
+        one.connector = ConnectorReference::parse(connector).unwrap();
+        one.grants.connector = Some("dev.wharf.local".to_owned());
+        one
+    };
+    destinations.create(&of("first", "local")).unwrap();
+    let taken = destinations.create(&of("second", "dev.wharf.local"));
+    assert!(matches!(taken, Err(Error::DirectoryTaken { .. })), "{taken:?}");
+}
+
+#[test]
+fn its_owner_and_those_above_may_change_it() {
+    let (_folder, home) = scratch();
+    let destinations = Destinations::new(&home);
+    let mut owned = destination("archive", "/backups");
+    owned.owner = Some("alice".to_owned());
+    owned.parents = vec!["reseller".to_owned(), "1003".to_owned()];
+    destinations.create(&owned).unwrap();
+    destinations.create(&destination("plain", "/plain")).unwrap();
+    let caller = |id, user: &str| Caller::new(id, Some(user.to_owned()), 1000);
+    let check = |name_of: &str, caller: &Caller, expected: Option<&str>| {
+        let changed = destinations.modify(&name(name_of), caller, |one| one.threads += 1);
+        assert_eq!(changed.err().map(|error| error.to_string()).as_deref(), expected);
+    };
+    check("archive", &caller(1001, "alice"), None);
+    check("archive", &caller(1002, "reseller"), None);
+    check("archive", &caller(1003, "by-number"), None);
+    check("archive", &root(), None);
+    let bob = caller(1000, "bob");
+    check("archive", &bob, Some("destination `archive` belongs to `alice`, and `bob` may not change it"));
+    check("plain", &bob, None);
+    check(
+        "plain",
+        &caller(1001, "alice"),
+        Some("destination `plain` belongs to `the user of the home`, and `alice` may not change it"),
+    );
+    check(
+        "archive",
+        &Caller::new(7, None, 1000),
+        Some("destination `archive` belongs to `alice`, and user 7 may not change it"),
+    );
+    let refused = destinations.delete(&name("archive"), &bob).unwrap_err();
+    assert_eq!(refused.hint().unwrap(), "ask `alice`, `reseller`, `1003`, or root");
+    destinations.delete(&name("archive"), &caller(1001, "alice")).unwrap();
+}
+
+#[test]
+fn a_change_of_a_file_is_noticed_once() {
     let (_folder, home) = scratch();
     let destinations = Destinations::new(&home);
     destinations.create(&destination("archive", "/backups")).unwrap();
-    let changed = destinations.modify(&name("archive"), |archive| archive.read_only = true);
-    assert!(matches!(changed, Err(Error::ReadOnlyForLife(_))));
-    let changed = destinations.modify(&name("archive"), |archive| {
+    let (_, watch) = destinations.watch(&name("archive")).unwrap();
+    assert!(watch.changed().is_none());
+    destinations.modify(&name("archive"), &root(), |archive| archive.disabled = true).unwrap();
+    assert!(watch.changed().unwrap().unwrap().disabled);
+    assert!(watch.changed().is_none());
+    home.destinations().write("archive.toml", b"half a fi").unwrap();
+    assert!(matches!(watch.changed(), Some(Err(Error::File { .. }))));
+    destinations.delete(&name("archive"), &root()).unwrap();
+    assert!(matches!(watch.changed(), Some(Err(Error::NotFound(_)))));
+    assert!(watch.changed().is_none());
+    destinations.create(&destination("archive", "/backups")).unwrap();
+    assert!(!watch.changed().unwrap().unwrap().disabled);
+}
+
+#[test]
+fn some_things_are_for_life() {
+    let (_folder, home) = scratch();
+    let destinations = Destinations::new(&home);
+    destinations.create(&destination("archive", "/backups")).unwrap();
+    let check = |change: &dyn Fn(&mut Destination), what: &str| {
+        let changed = destinations.modify(&name("archive"), &root(), |archive| change(archive));
+        assert_eq!(
+            changed.unwrap_err().to_string(),
+            format!(
+                "the {what} of destination `archive` was decided when it was created, and does not change"
+            )
+        );
+    };
+    check(&|archive| archive.read_only = true, "read-only");
+    check(&|archive| archive.backup_directory = Directory::parse("/other").unwrap(), "backup directory");
+    check(&|archive| archive.connector = ConnectorReference::parse("onedrive").unwrap(), "type");
+    let changed = destinations.modify(&name("archive"), &root(), |archive| {
         archive.hidden = true;
         archive.name = name("other");
     });
     assert_eq!(changed.unwrap().name, name("archive"));
     assert!(destinations.load(&name("archive")).unwrap().hidden);
-    assert!(matches!(destinations.modify(&name("other"), |_| {}), Err(Error::NotFound(_))));
+    assert!(matches!(destinations.modify(&name("other"), &root(), |_| {}), Err(Error::NotFound(_))));
 }
 
 #[test]
@@ -214,9 +324,9 @@ fn a_broken_file_hides_nobody_but_stops_what_must_know_all() {
     // It may name the account, or write to the directory: nobody knows until it is mended.
     destinations.users_of_account(&name("work")).unwrap_err();
     destinations.create(&destination("second", "/other")).unwrap_err();
-    destinations.delete(&name("broken")).unwrap();
+    destinations.delete(&name("broken"), &root()).unwrap();
     destinations.create(&destination("second", "/other")).unwrap();
-    assert!(matches!(destinations.delete(&name("broken")), Err(Error::NotFound(_))));
+    assert!(matches!(destinations.delete(&name("broken"), &root()), Err(Error::NotFound(_))));
 }
 
 #[test]
@@ -228,7 +338,7 @@ fn a_destination_is_created_whole_or_not_at_all() {
         |_, done| {
             if destinations.exists(&name("archive")) {
                 destinations.load(&name("archive")).unwrap();
-                destinations.delete(&name("archive")).unwrap();
+                destinations.delete(&name("archive"), &root()).unwrap();
             } else {
                 assert!(done.is_none());
             }

@@ -3,7 +3,15 @@ use serde_json::{Value, json};
 use super::*;
 
 fn manifest() -> Arc<Manifest> {
-    let text = json!({
+    parsed(&described())
+}
+
+fn parsed(text: &Value) -> Arc<Manifest> {
+    Arc::new(Manifest::parse(text.to_string().as_bytes()).unwrap())
+}
+
+fn described() -> Value {
+    json!({
         "id": "dev.wharf.test", "version": "1.0.0", "world": crate::manifest::WORLD, "type": "test", "name": "Test",
         "roles": ["destination"],
         "bind": { "drive": { "option": "drive_id", "set": "drives/{}", "unset": "me/drive" } },
@@ -31,15 +39,18 @@ fn manifest() -> Arc<Manifest> {
         "options": { "type": "object", "properties": { "drive_id": { "type": "string", "description": "which drive" },
             "for_good": { "type": "boolean", "description": "without the recycle bin" } } },
         "upload": { "single_max": 1, "part_size": 20, "part_quantum": 10, "part_max": 40 }
-    });
-    Arc::new(Manifest::parse(text.to_string().as_bytes()).unwrap())
+    })
 }
 
 fn grant_of(directory: &str, options: Value, read_only: bool) -> Grant {
     let manifest = manifest();
-    let all: Vec<String> = manifest.routes.iter().map(|route| route.name.clone()).collect();
+    let all = Granted::everything(&manifest);
     let directory = Directory::parse(directory).unwrap();
-    Grant::new(manifest, all, directory, options.as_object().unwrap(), read_only)
+    Grant::new(manifest, &all, directory, options.as_object().unwrap(), read_only)
+}
+
+fn plain_grant(manifest: Arc<Manifest>, granted: &Granted) -> Grant {
+    Grant::new(manifest, granted, Directory::parse("/b").unwrap(), &serde_json::Map::new(), false)
 }
 
 fn grant() -> Grant {
@@ -203,13 +214,7 @@ fn handles_are_good_for_their_route_only() {
 
 #[test]
 fn what_is_not_granted_is_not_sent() {
-    let list_only = Grant::new(
-        manifest(),
-        ["list".to_owned()],
-        Directory::parse("/b").unwrap(),
-        &serde_json::Map::new(),
-        false,
-    );
+    let list_only = plain_grant(manifest(), &Granted::of(&manifest(), manifest().permission("list")));
     assert_eq!(
         list_only.allow(&arguments("read", json!({ "path": "a" })), None).unwrap_err().rule(),
         "not-granted"
@@ -247,15 +252,20 @@ proptest::proptest! {
     }
 }
 
-fn local(access: &[&str], granted: &[&str], read_only: bool) -> Grant {
+fn folder_manifest(access: &[&str]) -> Arc<Manifest> {
     let manifest = serde_json::json!({
         "id": "dev.wharf.test", "version": "1.2.3", "world": "wharf:connector@0.1.0", "type": "test",
         "name": "Test", "roles": ["destination"], "folder": { "access": access },
         "upload": { "single_max": 1, "part_size": 20, "part_quantum": 10, "part_max": 40 }
     });
-    let manifest = Arc::new(Manifest::parse(manifest.to_string().as_bytes()).unwrap());
-    let granted = granted.iter().map(|name| (*name).to_owned());
-    Grant::new(manifest, granted, Directory::parse("/b").unwrap(), &serde_json::Map::new(), read_only)
+    Arc::new(Manifest::parse(manifest.to_string().as_bytes()).unwrap())
+}
+
+fn local(access: &[&str], granted: &[&str], read_only: bool) -> Grant {
+    let manifest = folder_manifest(access);
+    let all = folder_manifest(&["read", "write"]);
+    let granted = Granted::of(&all, granted.iter().filter_map(|name| all.permission(name)));
+    Grant::new(manifest, &granted, Directory::parse("/b").unwrap(), &serde_json::Map::new(), read_only)
 }
 
 #[test]
@@ -300,4 +310,110 @@ fn a_flag_that_is_off_fills_no_blank() {
     };
     assert_eq!(manifest(json!({"drive_id": "x"})), "/v1/drives/x/root:/b/a:/children");
     assert_eq!(manifest(json!({"drive_id": false})), "/v1/me/drive/root:/b/a:/children");
+}
+
+#[test]
+fn a_route_that_became_wider_is_not_in_force_until_somebody_agrees() {
+    let granted = Granted::everything(&manifest());
+    let check = |change: &dyn Fn(&mut Value), route: &str, expected: &[&str]| {
+        let mut text = described();
+        change(&mut text);
+        let updated = parsed(&text);
+        let standing = granted.standing(&updated, updated.permission(route).unwrap());
+        let expected = match expected {
+            [] => Standing::Granted,
+            more => Standing::Wider(more.iter().map(|line| (*line).to_owned()).collect()),
+        };
+        assert_eq!(standing, expected);
+    };
+    // More than before.
+    check(
+        &|text| text["routes"][0]["query"] = json!(["$top", "$select", "$expand"]),
+        "list",
+        &["query $expand"],
+    );
+    check(&|text| text["routes"][0]["headers"] = json!(["if-match", "prefer"]), "list", &["header prefer"]);
+    check(
+        &|text| text["routes"][0]["method"] = json!("POST"),
+        "list",
+        &[
+            "POST https://graph.example.com/v1/{drive}/root/children",
+            "POST https://graph.example.com/v1/{drive}/root:{item}:/children ({item} without any of :)",
+        ],
+    );
+    check(
+        &|text| text["routes"][0]["item_forbid"] = json!(";"),
+        "list",
+        &["GET https://graph.example.com/v1/{drive}/root:{item}:/children ({item} without any of ;)"],
+    );
+    check(
+        &|text| text["bind"]["drive"]["unset"] = json!("drives/x"),
+        "list",
+        &["{drive} is drives/{} by the option drive_id, else drives/x"],
+    );
+    check(&|text| text["routes"][1]["access"] = json!("write"), "next", &["writes"]);
+    check(&|text| text["routes"][2]["credential"] = json!("account"), "part", &["with the account's token"]);
+    check(
+        &|text| text["routes"][2]["hosts"] = json!(["*.up.example.com", "*.evil.test"]),
+        "part",
+        &["PUT to *.evil.test, where the service said (upload)"],
+    );
+    check(
+        &|text| text["routes"][2]["payload"] = json!("any"),
+        "part",
+        &["carries bytes of the connector's own"],
+    );
+    check(&|text| text["routes"][3]["replay"] = json!("safe"), "commit", &["may be sent twice"]);
+    check(
+        &|text| text["routes"][4]["json"]["confine"] = json!({ "path": "{item}" }),
+        "read",
+        &["arguments in the header api-arg, inside the backup directory: path as {item}"],
+    );
+    check(
+        &|text| text["routes"][4]["json"]["keys"] = json!(["path", "parent", "id"]),
+        "read",
+        &["argument id"],
+    );
+    // As much, or less.
+    check(&|text| text["routes"][0]["does"] = json!("something else"), "list", &[]);
+    check(&|text| text["version"] = json!("2.0.0"), "list", &[]);
+    check(&|text| text["routes"][0]["query"] = json!(["$top"]), "list", &[]);
+    check(&|text| text["routes"][2]["payload"] = json!("none"), "part", &[]);
+    check(&|text| text["routes"][0]["replay"] = json!("once"), "list", &[]);
+}
+
+#[test]
+fn an_update_does_what_was_granted_and_no_more() {
+    let granted = Granted::everything(&manifest());
+    let mut text = described();
+    text["routes"][0]["query"] = json!(["$top", "$select", "$expand"]);
+    let updated = parsed(&text);
+    let grant = plain_grant(Arc::clone(&updated), &granted);
+    let denial = grant.allow(&item("a"), None).unwrap_err();
+    assert_eq!(
+        (denial.rule(), &*denial.to_string()),
+        ("wider", "the route `list` asks for more than was granted: query $expand")
+    );
+    grant.allow(&arguments("read", json!({ "path": "a" })), None).unwrap();
+    let mut agreed = granted;
+    agreed.allow(&updated, updated.permission("list").unwrap());
+    grant.regranted(&agreed).allow(&item("a"), None).unwrap();
+    let stopped = grant.stopped("it is disabled".to_owned());
+    assert_eq!(stopped.allow(&item("a"), None).unwrap_err().to_string(), "it is disabled");
+}
+
+#[test]
+fn another_connector_of_the_type_inherits_nothing() {
+    let mut granted = Granted::everything(&manifest());
+    let mut text = described();
+    text["id"] = json!("com.example.test");
+    let other = parsed(&text);
+    let denial = plain_grant(Arc::clone(&other), &granted).allow(&item("a"), None).unwrap_err();
+    assert_eq!(denial.rule(), "another-connector");
+    assert!(denial.to_string().contains("granted to the connector `dev.wharf.test`"), "{denial}");
+    granted.allow(&other, other.permission("list").unwrap());
+    assert_eq!((granted.connector.as_deref(), granted.routes.len()), (Some("com.example.test"), 1));
+    plain_grant(Arc::clone(&other), &granted).allow(&item("a"), None).unwrap();
+    assert!(granted.deny("list") && !granted.deny("list"));
+    assert_eq!(granted, Granted::default());
 }

@@ -40,6 +40,17 @@ pub enum Created {
     Existed,
 }
 
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    length: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// The same, and nobody can set it.
+    changed: (i64, i64),
+}
+
 /// A folder that is open. Cheap operations on names in it; no name leads out of it.
 #[derive(Debug)]
 pub struct Folder {
@@ -216,6 +227,24 @@ impl Folder {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.dir.symlink_metadata(name).is_ok()
+    }
+
+    /// The user that it belongs to.
+    pub(super) fn owner(&self) -> io::Result<u32> {
+        Ok(self.dir.dir_metadata()?.uid())
+    }
+
+    /// Which file of this name there is: another one, or the same one written again, has another stamp.
+    /// None when there is none.
+    #[must_use]
+    pub fn stamp(&self, name: &str) -> Option<Stamp> {
+        let metadata = self.dir.symlink_metadata(name).ok()?;
+        Some(Stamp {
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
     }
 
     /// The names of its files and folders, sorted, without those in the making.

@@ -32,10 +32,14 @@ pub enum Subject {
     Configuration,
     /// Which connectors are installed.
     Registry,
+    /// The use of a destination: many have it at a time, and who deletes it alone.
+    Use(Name),
     /// The creation of the database.
     State,
     /// The key that everything is sealed with: shared by all who use it, alone for who changes it.
     Vault,
+    /// Whom this home trusts.
+    Trust,
 }
 
 impl Subject {
@@ -45,8 +49,10 @@ impl Subject {
             Self::Audit(name) => format!("audit-{name}"),
             Self::Configuration => "configuration".to_owned(),
             Self::Registry => "registry".to_owned(),
+            Self::Use(name) => format!("use-{name}"),
             Self::State => "state".to_owned(),
             Self::Vault => "vault".to_owned(),
+            Self::Trust => "trust".to_owned(),
         }
     }
 }
@@ -58,8 +64,10 @@ impl fmt::Display for Subject {
             Self::Audit(name) => write!(formatter, "the audit of destination `{name}`"),
             Self::Configuration => formatter.write_str("the home's configuration"),
             Self::Registry => formatter.write_str("the installed connectors"),
+            Self::Use(name) => write!(formatter, "destination `{name}`"),
             Self::State => formatter.write_str("the home's database"),
             Self::Vault => formatter.write_str("the home's key"),
+            Self::Trust => formatter.write_str("the trusted publishers"),
         }
     }
 }
@@ -121,10 +129,24 @@ impl Home {
         if !lock_by(&file, operation).map_err(|source| self.locks().error("lock", &name, source))? {
             return Ok(None);
         }
-        // Only a courtesy to those who wait: a lock is held whether or not this can be written.
-        let holder = format!("{:<1$}", std::process::id(), 10);
-        rustix::io::pwrite(&file, holder.as_bytes(), 0).map(drop).unwrap_or_default();
+        note_holder(&file);
         Ok(Some(Lock { _file: file }))
+    }
+
+    /// Take a lock that others may have at the same time, as long as nobody has it alone.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when somebody has it alone; when the lock file cannot be opened or locked.
+    pub fn share(&self, subject: &Subject) -> Result<Lock, Error> {
+        let name = subject.file_name();
+        let file = self.locks().open_in_place(&name)?;
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(self.busy(subject, Duration::ZERO)),
+            Err(error) => return Err(self.locks().error("lock", &name, error.into())),
+        }
+        note_holder(&file);
+        Ok(Lock { _file: file })
     }
 
     /// The error of one who waited in vain, naming the holder.
@@ -140,6 +162,12 @@ impl Home {
         let length = file.read_at(&mut note, 0).ok()?;
         std::str::from_utf8(note.get(..length)?).ok()?.trim().parse().ok()
     }
+}
+
+/// Only a courtesy to those who wait: a lock is held whether or not this can be written.
+fn note_holder(file: &File) {
+    let holder = format!("{:<1$}", std::process::id(), 10);
+    rustix::io::pwrite(file, holder.as_bytes(), 0).map(drop).unwrap_or_default();
 }
 
 /// Lock a file for this open description alone, if nobody else has it.

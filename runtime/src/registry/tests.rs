@@ -4,19 +4,38 @@ use std::{
 };
 
 use super::*;
-use crate::{home::tests::scratch, vault::Vault};
+use crate::{
+    home::tests::scratch,
+    trust::{Unsigned, tests::trusted},
+    vault::Vault,
+};
 
-fn installed(connector_type: &str, version: &str, component: &[u8]) -> Installed {
-    Installed {
+fn wanted(connector_type: &str, version: &str) -> Wanted {
+    Wanted {
         r#type: connector_type.to_owned(),
         id: format!("dev.wharf.{connector_type}"),
         version: version.parse().unwrap(),
-        digest: Digest::of(component),
-        signed_by: Some("wharf".to_owned()),
-        unsigned: false,
-        installed: "2026-01-31T12:00:00Z".parse().unwrap(),
-        disabled: false,
     }
+}
+
+fn moment() -> jiff::Timestamp {
+    "2026-01-31T12:00:00Z".parse().unwrap()
+}
+
+fn unsigned(component: &[u8]) -> Ticket {
+    Ticket::Unsigned(Unsigned::on_the_operators_word(component))
+}
+
+fn put(
+    registry: &Registry,
+    wanted: Wanted,
+    component: &[u8],
+    direction: Direction,
+) -> Result<Option<Installed>, Error> {
+    let ticket = trusted(component, &wanted.id);
+    let (installed, replaced) = registry.install(wanted, component, &ticket, direction, moment())?;
+    assert_eq!(installed.signed_by.as_ref(), ticket.publisher());
+    Ok(replaced)
 }
 
 fn reference(text: &str) -> ConnectorReference {
@@ -29,12 +48,7 @@ fn install(
     version: &str,
     component: &[u8],
 ) -> Result<Option<Installed>, Error> {
-    registry.install(
-        installed(connector_type, version, component),
-        component,
-        Some(b"bundle"),
-        Direction::Forward,
-    )
+    put(registry, wanted(connector_type, version), component, Direction::Forward)
 }
 
 #[test]
@@ -65,15 +79,11 @@ fn no_two_have_one_type_and_nothing_goes_back() {
     let (_folder, home) = scratch();
     let registry = Registry::new(&home);
     install(&registry, "onedrive", "1.4.0", b"one").unwrap();
-    let stranger =
-        Installed { id: "test.evil.onedrive".to_owned(), ..installed("onedrive", "9.0.0", b"evil") };
-    let error = registry.install(stranger, b"evil", None, Direction::Forward).unwrap_err();
+    let stranger = Wanted { id: "test.evil.onedrive".to_owned(), ..wanted("onedrive", "9.0.0") };
+    let error = put(&registry, stranger, b"evil", Direction::Forward).unwrap_err();
     assert_eq!(error.to_string(), "connector `dev.wharf.onedrive` has the type `onedrive` already");
-    let disguised = Installed { id: "onedrive".to_owned(), ..installed("other", "9.0.0", b"evil") };
-    assert!(matches!(
-        registry.install(disguised, b"evil", None, Direction::Forward),
-        Err(Error::TypeTaken { .. })
-    ));
+    let disguised = Wanted { id: "onedrive".to_owned(), ..wanted("other", "9.0.0") };
+    assert!(matches!(put(&registry, disguised, b"evil", Direction::Forward), Err(Error::TypeTaken { .. })));
     assert!(matches!(install(&registry, "onedrive", "1.3.9", b"old"), Err(Error::Downgrade { .. })));
     assert!(matches!(install(&registry, "onedrive", "1.4.0-rc.1", b"old"), Err(Error::Downgrade { .. })));
     assert!(matches!(
@@ -88,25 +98,86 @@ fn no_two_have_one_type_and_nothing_goes_back() {
     registry.remove::<Error>("onedrive", |_| Ok(Vec::new())).unwrap();
     assert!(home.blobs().names().unwrap().is_empty());
     assert!(matches!(install(&registry, "onedrive", "1.4.0", b"one"), Err(Error::Downgrade { .. })));
-    registry.install(installed("onedrive", "1.4.0", b"one"), b"one", None, Direction::Any).unwrap();
+    put(&registry, wanted("onedrive", "1.4.0"), b"one", Direction::Any).unwrap();
     assert_eq!(registry.floor("dev.wharf.onedrive").unwrap().unwrap().to_string(), "1.5.0");
+}
+
+#[test]
+fn a_signed_version_has_one_content_for_ever() {
+    let (_folder, home) = scratch();
+    let registry = Registry::new(&home);
+    install(&registry, "onedrive", "1.5.0", b"two").unwrap();
+    let twice = |direction| put(&registry, wanted("onedrive", "1.5.0"), b"other", direction);
+    for direction in [Direction::Forward, Direction::Any] {
+        let error = twice(direction).unwrap_err();
+        assert!(matches!(error, Error::SameVersion { signed: true, .. }), "{error}");
+        assert_eq!(error.hint().unwrap(), "ask its publisher for a release with a version of its own");
+    }
+    // Also when it is not there any more, or an older one is.
+    registry.remove::<Error>("onedrive", |_| Ok(Vec::new())).unwrap();
+    assert!(matches!(twice(Direction::Any), Err(Error::SameVersion { .. })));
+    put(&registry, wanted("onedrive", "1.0.0"), b"one", Direction::Any).unwrap();
+    assert!(matches!(twice(Direction::Forward), Err(Error::SameVersion { .. })));
+    install(&registry, "onedrive", "1.5.0", b"two").unwrap();
+}
+
+#[test]
+fn what_was_signed_does_not_become_unsigned_by_itself() {
+    let (_folder, home) = scratch();
+    let registry = Registry::new(&home);
+    install(&registry, "onedrive", "1.0.0", b"one").unwrap();
+    let put = |direction| {
+        let wanted = wanted("onedrive", "1.1.0");
+        registry.install(wanted, b"own", &unsigned(b"own"), direction, moment())
+    };
+    let error = put(Direction::Forward).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "connector `dev.wharf.onedrive` is installed with the signature of `wharf`, and this one has none"
+    );
+    let (installed, _) = put(Direction::Any).unwrap();
+    assert!(installed.unsigned && installed.key.is_none());
+    assert!(registry.bundle(&installed).unwrap().is_none());
+    // Of one's own, the same version may change while it is being written.
+    let again = registry.install(
+        wanted("onedrive", "1.1.0"),
+        b"new",
+        &unsigned(b"new"),
+        Direction::Forward,
+        moment(),
+    );
+    assert!(matches!(again, Err(Error::SameVersion { signed: false, .. })));
+    registry
+        .install(wanted("onedrive", "1.1.0"), b"new", &unsigned(b"new"), Direction::Any, moment())
+        .unwrap();
+}
+
+#[test]
+fn an_update_does_not_enable() {
+    let (_folder, home) = scratch();
+    let registry = Registry::new(&home);
+    install(&registry, "onedrive", "1.0.0", b"one").unwrap();
+    let before = registry.stamp();
+    registry.set_disabled("onedrive", true).unwrap();
+    assert_ne!(registry.stamp(), before);
+    install(&registry, "onedrive", "1.1.0", b"two").unwrap();
+    assert!(registry.get(&reference("onedrive")).unwrap().disabled);
 }
 
 #[test]
 fn what_does_not_fit_its_description_is_not_installed() {
     let (_folder, home) = scratch();
     let registry = Registry::new(&home);
-    let check = |description: Installed, expected: &str| {
-        let error = registry.install(description, b"one", None, Direction::Any).unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
+    let check = |wanted: Wanted, ticket: &Ticket, expected: &str| {
+        let error = registry.install(wanted, b"one", ticket, Direction::Any, moment()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
         assert!(home.blobs().names().unwrap().is_empty());
     };
-    let good = || installed("onedrive", "1.0.0", b"one");
-    check(Installed { digest: Digest::of(b"two"), ..good() }, "do not have the digest");
-    check(Installed { r#type: "../x".to_owned(), ..good() }, "type or id");
-    check(Installed { id: "a/b".to_owned(), ..good() }, "type or id");
-    check(Installed { unsigned: true, ..good() }, "either signed or unsigned");
-    check(Installed { signed_by: None, ..good() }, "either signed or unsigned");
+    let good = || wanted("onedrive", "1.0.0");
+    check(good(), &unsigned(b"two"), "do not have the digest");
+    check(good(), &trusted(b"one", "dev.wharf.dropbox"), "its id is not the one that was verified");
+    check(Wanted { r#type: "../x".to_owned(), ..good() }, &unsigned(b"one"), "type or id");
+    check(Wanted { id: "a/b".to_owned(), ..good() }, &unsigned(b"one"), "type or id");
     for text in ["", "../../etc/passwd", &"A".repeat(64), &"a".repeat(63)] {
         Digest::parse(text).unwrap_err();
     }

@@ -18,8 +18,10 @@ use super::output::LogBudget;
 use super::{Connector, Overdrawn, meter, store};
 use crate::broker::Arriving;
 use crate::broker::Call;
+pub use crate::broker::Cause;
 use crate::content::Section;
 use crate::entry::{Entry, Info, Kind};
+use crate::figures::Counting;
 use crate::path::RelativePath;
 
 /// Why an operation failed.
@@ -31,7 +33,7 @@ pub enum Error {
         /// Its reason.
         refusal: Refusal,
         /// What the host knows of it: the last thing that went wrong on the way to the service.
-        cause: Option<Cause>,
+        cause: Option<Box<Cause>>,
     },
     /// The guest broke down: it trapped, or ran out of memory or stack.
     #[error("the connector broke down: {0}")]
@@ -42,6 +44,14 @@ pub enum Error {
     /// What it returned makes no sense.
     #[error("the connector returned nonsense: {0}")]
     Nonsense(String),
+    /// It was not called: the operator stopped it, or nobody vouches for it any more.
+    #[error("{reason}")]
+    Stopped {
+        /// Why, in words.
+        reason: String,
+        /// What helps.
+        hint: Option<String>,
+    },
 }
 
 impl Error {
@@ -50,15 +60,10 @@ impl Error {
     pub const fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(refusal),
-            Self::Trapped(_) | Self::Overdrawn(_) | Self::Nonsense(_) => None,
+            Self::Trapped(_) | Self::Overdrawn(_) | Self::Nonsense(_) | Self::Stopped { .. } => None,
         }
     }
 }
-
-/// What the host knows of a failure, in words for the operator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(pub String);
 
 /// A connector's reason, in the contract's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -192,7 +197,7 @@ macro_rules! operation {
             };
             (store, answer)
         };
-        ended(meter::within($self.limits, meter, call).await, &log)
+        ended(meter::within($self.limits, meter, call).await, &log, &$self.counting)
     }};
 }
 
@@ -444,11 +449,11 @@ impl Connector {
     }
 
     fn store(&self, call: &Arc<Call>) -> Store<State> {
-        store::fresh(&self.engine, self.limits, Arc::clone(call))
+        store::fresh(&self.engine, self.limits, Arc::clone(call), &self.counting)
     }
 
     fn answer<T>(&self, call: &Call, answer: Result<T, wit::Error>) -> Result<T, Error> {
-        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause().map(Cause) })
+        answer.map_err(|error| Error::Refused { refusal: error.into(), cause: call.cause().map(Box::new) })
     }
 }
 
@@ -456,12 +461,19 @@ impl Connector {
 type Left<T> = (Store<State>, wasmtime::Result<Result<T, wit::Error>>);
 
 /// How a call ended; the store is gone after anything but an answer.
-fn ended<T>(ended: Result<Left<T>, Overdrawn>, log: &LogBudget) -> Result<Answer<T>, Error> {
+fn ended<T>(
+    ended: Result<Left<T>, Overdrawn>,
+    log: &LogBudget,
+    counting: &Counting,
+) -> Result<Answer<T>, Error> {
     let last_words = log.last_words();
-    let (store, answer) = ended?;
+    let (store, answer) = ended.inspect_err(|_| counting.overdrawn())?;
     match answer {
         Ok(answer) => Ok((store, answer)),
-        Err(trap) => Err(Error::Trapped(breakdown(&trap, store.data(), last_words))),
+        Err(trap) => {
+            counting.trap();
+            Err(Error::Trapped(breakdown(&trap, store.data(), last_words)))
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::path::RelativePath;
 ///
 /// # Errors
 /// When nothing can be done at all: the source cannot be read, or the target is no folder.
+#[tracing::instrument(name = "transfer", level = "info", skip_all, fields(destination = %attached.name(), way = "up"))]
 pub async fn upload(
     attached: &Attached,
     source: &Path,
@@ -61,6 +62,10 @@ pub async fn upload(
     // read or a record written.
     let workers = attached.threads().limit().saturating_mul(WORKERS_PER_THREAD);
     work.run(workers, async |job| {
+        // Nothing that is left would fare better.
+        if failure.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return;
+        }
         if let Err(error) = up.job(job, &work).await {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
@@ -183,20 +188,29 @@ impl Up<'_> {
                 Ok(Contents::Jobs(jobs)) => work.add(jobs),
                 // Last, when the folders on the way are there.
                 Ok(Contents::Nothing) => work.add_last(Job::EmptyFolder { path }),
-                Err(error) if path.is_root() => return Err(error),
+                Err(error) if path.is_root() || error.is_of_all() => return Err(error),
                 Err(error) => self.failed(&path, &error),
             },
             Job::EmptyFolder { path } => {
                 if let Err(error) = self.make_folder(&path).await {
-                    self.failed(&path, &error);
+                    return self.ended(&path, error);
                 }
             }
             Job::File { from, path, facts, stored } => {
                 if let Err(error) = self.file(&from, &path, facts, stored).await {
-                    self.failed(&path, &error);
+                    return self.ended(&path, error);
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A failure of one, unless it is one of all.
+    fn ended(&self, path: &RelativePath, error: Error) -> Result<(), Error> {
+        if error.is_of_all() {
+            return Err(error);
+        }
+        self.failed(path, &error);
         Ok(())
     }
 

@@ -1,27 +1,37 @@
 //! `wharf destination list` and `show`.
 //!
 //! With `--json` a destination has the fields of JetBackup's Destination object, so that what reads
-//! the one reads the other; ours come after them.
+//! the one reads the other; ours come after them. Here an id is the name, and an owner a user of this
+//! machine; what nobody asked the service for yet is null. Wharf assigns no jobs (`count`) and indexes
+//! nothing in the background (`reindex`).
 
 use serde::Serialize;
+use std::time::SystemTime;
+
 use serde_json::{Map, Value};
 use wharf_runtime::destination::{Destination as Configured, JobType};
+use wharf_runtime::grant::Standing;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::Host;
 use wharf_runtime::manifest::{Access, Manifest, Permission};
 use wharf_runtime::network::HttpVersion;
 use wharf_runtime::registry::Installed;
+use wharf_runtime::sandbox::operation::Space;
+use wharf_runtime::usage::Usage;
 
 use super::{Desk, signature, to_json};
+use crate::format;
 use crate::output::{Output, Tone, harmless};
 use crate::report::Failure;
 use crate::sentence::{self, Detail, RouteJson};
 use crate::table::{Align, Table};
 
 /// List the destinations; one that is broken does not hide the others.
-pub(super) fn list(desk: Desk<'_>) -> Result<(), Failure> {
+pub(super) async fn list(desk: Desk<'_>, all: bool) -> Result<(), Failure> {
     let host = desk.host()?;
+    let caller = desk.caller(&host)?;
     let output = desk.output;
+    let mut hidden = 0_u64;
     let mut broken = None;
     let mut table = Table::new(&[
         ("NAME", Align::Left),
@@ -33,10 +43,14 @@ pub(super) fn list(desk: Desk<'_>) -> Result<(), Failure> {
     ]);
     for configured in host.destinations().list()? {
         match configured {
+            Ok(configured) if configured.hidden && !all && !configured.is_owned_by(&caller) => {
+                hidden = hidden.saturating_add(1);
+            }
             Ok(configured) => {
                 let installed = host.registry().get(&configured.connector).ok();
                 if output.is_json() {
-                    output.json(&json(&configured, installed.as_ref()))?;
+                    let usage = host.last_usage(&configured.name).await?;
+                    output.json(&json(&configured, installed.as_ref(), usage))?;
                 } else {
                     table.row(row(&configured, installed.as_ref()));
                 }
@@ -48,9 +62,12 @@ pub(super) fn list(desk: Desk<'_>) -> Result<(), Failure> {
             }
         }
     }
-    if table.is_empty() && !output.is_json() && broken.is_none() {
+    if hidden > 0 {
+        output.note(format_args!("{} hidden; `--all` lists them", format::count(hidden, "destination")));
+    }
+    if table.is_empty() && !output.is_json() && broken.is_none() && hidden == 0 {
         output.note("there are no destinations yet; see `wharf destination create --help`");
-    } else if !output.is_json() {
+    } else if !output.is_json() && (broken.is_some() || !table.is_empty()) {
         for line in table.lines() {
             output.line(line)?;
         }
@@ -91,20 +108,21 @@ fn notes(configured: &Configured, installed: Option<&Installed>) -> Vec<&'static
 }
 
 /// Show a destination and what is granted to it.
-pub(super) fn one(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
+pub(super) async fn one(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
     let host = desk.host()?;
     let configured = host.destinations().load(name)?;
     let known = known(&host, &configured);
     let installed = known.as_ref().ok().map(|(installed, _)| installed);
+    let usage = host.last_usage(name).await?;
     let output = desk.output;
     if output.is_json() {
-        let mut shown = json(&configured, installed);
+        let mut shown = json(&configured, installed, usage);
         if let Ok((_, manifest)) = &known {
             shown.routes = Some(routes(&configured, manifest));
         }
         output.json(&shown)?;
     } else {
-        facts(output, &configured, installed)?;
+        facts(output, &configured, installed, usage)?;
         if let Ok((_, manifest)) = &known {
             granted(output, &configured, manifest)?;
         }
@@ -119,7 +137,12 @@ fn known(host: &Host, configured: &Configured) -> Result<(Installed, Manifest), 
     })
 }
 
-fn facts(output: &Output, configured: &Configured, installed: Option<&Installed>) -> Result<(), Failure> {
+fn facts(
+    output: &Output,
+    configured: &Configured,
+    installed: Option<&Installed>,
+    usage: Option<Usage>,
+) -> Result<(), Failure> {
     let connector = match installed {
         Some(installed) => format!("{}@{} ({})", installed.id, installed.version, signature(installed)),
         None => format!("{} (not installed)", configured.connector),
@@ -137,25 +160,46 @@ fn facts(output: &Output, configured: &Configured, installed: Option<&Installed>
         ("account", text(account, "none")),
         ("backup directory", harmless(configured.backup_directory.as_str())),
         ("owner", text(configured.owner.as_deref().map(harmless), "the home's")),
+        ("parents", configured.parents.iter().map(|one| harmless(one)).collect::<Vec<_>>().join(", ")),
         ("read-only", yes_or_no(configured.read_only)),
         ("threads", configured.threads.to_string()),
         ("retries", configured.retries.to_string()),
         ("http version", http_version(configured.http_version).to_owned()),
         ("disk limit", limit),
+        ("disk usage", usage.map_or_else(String::new, told)),
+        ("job type", job_type(configured.job_type).to_owned()),
         ("hidden", yes_or_no(configured.hidden)),
         ("disabled", yes_or_no(configured.disabled)),
     ];
     for (name, value) in &configured.options {
         facts.push(("option", format!("{name} = {}", harmless(&to_json(value).to_string()))));
     }
-    for (name, value) in facts {
+    for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
         output.line(format_args!("{name:<16} {value}"))?;
     }
     Ok(())
 }
 
+/// How full it was, and when.
+fn told(usage: Usage) -> String {
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), format::bytes);
+    let Usage { space, asked } = usage;
+    format!("{} of {} as of {}", bytes(space.used), bytes(space.total), moment(asked))
+}
+
+fn moment(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| "an unknown moment".to_owned(), format::moment)
+}
+
+const fn job_type(kind: JobType) -> &'static str {
+    match kind {
+        JobType::Backup => "backup",
+        JobType::Clones => "clones",
+    }
+}
+
 fn granted(output: &Output, configured: &Configured, manifest: &Manifest) -> Result<(), Failure> {
-    let is_granted = |one: &Permission<'_>| configured.grants.iter().any(|name| name == one.name());
+    let is_granted = |one: &Permission<'_>| configured.grants.standing(manifest, *one) == Standing::Granted;
     let warn = |text: &str| output.paint(Tone::Warning, text);
     let in_force = manifest
         .permissions()
@@ -173,7 +217,7 @@ fn granted(output: &Output, configured: &Configured, manifest: &Manifest) -> Res
 }
 
 fn routes<'a>(configured: &Configured, manifest: &'a Manifest) -> Vec<RouteJson<'a>> {
-    let is_granted = |one: Permission<'_>| configured.grants.iter().any(|name| name == one.name());
+    let is_granted = |one: Permission<'_>| configured.grants.standing(manifest, one) == Standing::Granted;
     manifest.permissions().map(|one| RouteJson::new(manifest, one, Some(is_granted(one)))).collect()
 }
 
@@ -196,6 +240,7 @@ pub(super) struct DestinationJson<'a> {
     name: &'a Name,
     owner: Option<&'a str>,
     owner_name: Option<&'a str>,
+    parents: &'a [String],
     r#type: String,
     /// 1 for backups, 2 for clones.
     job_type: u8,
@@ -206,7 +251,8 @@ pub(super) struct DestinationJson<'a> {
     disabled: bool,
     disk_limit: u8,
     /// Usage, free and total bytes, once somebody asked the service.
-    disk_usage: Option<Value>,
+    disk_usage: Option<DiskUsageJson>,
+    /// When that was.
     update_date: Option<String>,
     dr: bool,
     reindex: bool,
@@ -215,13 +261,33 @@ pub(super) struct DestinationJson<'a> {
     connector: String,
     unsigned: Option<bool>,
     signed_by: Option<String>,
-    grants: &'a [String],
+    grants: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     routes: Option<Vec<RouteJson<'a>>>,
 }
 
-/// A destination for programs.
-pub(super) fn json<'a>(configured: &'a Configured, installed: Option<&Installed>) -> DestinationJson<'a> {
+/// What is in use, in bytes. What the service does not tell is null.
+#[derive(Debug, Serialize)]
+struct DiskUsageJson {
+    usage: Option<u64>,
+    free: Option<u64>,
+    total: Option<u64>,
+}
+
+impl DiskUsageJson {
+    fn new(usage: Usage) -> Self {
+        let Space { used, total } = usage.space;
+        let free = total.zip(used).map(|(total, used)| total.saturating_sub(used));
+        Self { usage: used, free, total }
+    }
+}
+
+/// A destination for programs; `usage` is what its service said last.
+pub(super) fn json<'a>(
+    configured: &'a Configured,
+    installed: Option<&Installed>,
+    usage: Option<Usage>,
+) -> DestinationJson<'a> {
     let mut options = Map::new();
     options.insert("path".to_owned(), configured.backup_directory.as_str().into());
     options.insert("threads".to_owned(), configured.threads.into());
@@ -233,6 +299,7 @@ pub(super) fn json<'a>(configured: &'a Configured, installed: Option<&Installed>
         name: &configured.name,
         owner: configured.owner.as_deref(),
         owner_name: configured.owner.as_deref(),
+        parents: &configured.parents,
         r#type: kind(configured, installed),
         job_type: match configured.job_type {
             JobType::Backup => 1,
@@ -243,8 +310,8 @@ pub(super) fn json<'a>(configured: &'a Configured, installed: Option<&Installed>
         readonly: configured.read_only,
         disabled: configured.disabled,
         disk_limit: configured.disk_limit,
-        disk_usage: None,
-        update_date: None,
+        disk_usage: usage.map(DiskUsageJson::new),
+        update_date: usage.map(|usage| moment(usage.asked)),
         dr: configured.dr,
         reindex: false,
         options,
@@ -254,8 +321,8 @@ pub(super) fn json<'a>(configured: &'a Configured, installed: Option<&Installed>
             |installed| format!("{}@{}", installed.id, installed.version),
         ),
         unsigned: installed.map(|installed| installed.unsigned),
-        signed_by: installed.and_then(|installed| installed.signed_by.clone()),
-        grants: &configured.grants,
+        signed_by: installed.and_then(|installed| installed.signed_by.as_ref().map(Name::to_string)),
+        grants: configured.grants.routes.iter().map(|route| &*route.name).collect(),
         routes: None,
     }
 }

@@ -1,0 +1,150 @@
+//! cosign, in both forms that it writes: what it signs is installed, and it accepts what Wharf signs.
+//! Everything is offline, with key pairs; no transparency log takes part.
+
+use std::process::{Command, Stdio};
+
+use wharf_tests::{Finished, Shell, connector, foreign_program, run_foreign};
+
+const PASSWORD: &str = "correct horse";
+
+/// A release of cosign, by the release of Debian that it comes from.
+#[derive(Clone, Copy, PartialEq)]
+enum Cosign {
+    /// 2.5: bundles on demand.
+    Trixie,
+    /// 3.1: bundles always, and services only from files.
+    Sid,
+}
+
+impl Cosign {
+    const ALL: [Self; 2] = [Self::Trixie, Self::Sid];
+
+    fn run(self, shell: &Shell, words: &[&str]) -> Finished {
+        let mut command = Command::new(foreign_program(match self {
+            Self::Trixie => "cosign-trixie/usr/bin/cosign",
+            Self::Sid => "cosign-sid/usr/bin/cosign",
+        }));
+        command.env_clear().env("HOME", shell.folder.path()).current_dir(shell.folder.path());
+        // A service that it would ask all the same is not there.
+        command.env("HTTPS_PROXY", "http://127.0.0.1:9").env("COSIGN_PASSWORD", PASSWORD);
+        run_foreign({
+            command.args(words).stdin(Stdio::null());
+            command
+        })
+    }
+
+    /// No log, no time stamps.
+    const fn offline(self) -> &'static [&'static str] {
+        match self {
+            Self::Trixie => &["--new-bundle-format", "--tlog-upload=false", "--yes"],
+            Self::Sid => &["--signing-config", "no-services.json", "--yes"],
+        }
+    }
+
+    fn sign(self, shell: &Shell, key: &str, bundle: &str, file: &str) -> Finished {
+        let words = ["sign-blob", "--key", key, "--bundle", bundle, file];
+        self.run(shell, &[&words, self.offline()].concat())
+    }
+
+    /// A statement about the file, as `cosign sign` makes one about an image.
+    fn state(self, shell: &Shell, key: &str, kind: &str, bundle: &str, file: &str) -> Finished {
+        let words = ["attest-blob", "--key", key, "--type", kind, "--predicate", "predicate.json"];
+        self.run(shell, &[&words[..], &["--bundle", bundle, file], self.offline()].concat())
+    }
+
+    fn verify(self, shell: &Shell, key: &str, bundle: &str, file: &str) -> Finished {
+        let words = ["verify-blob", "--key", key, "--bundle", bundle, "--insecure-ignore-tlog", file];
+        let offline: &[&str] = match self {
+            Self::Trixie => &["--new-bundle-format", "--trusted-root", "nobody.json"],
+            Self::Sid => &[],
+        };
+        self.run(shell, &[&words, offline].concat())
+    }
+}
+
+/// Connectors to sign, and keys of every kind, each trusted: `p256-trixie`, `ed25519-sid`, …
+fn bench() -> (Shell, Vec<String>) {
+    let shell = Shell::new();
+    shell.file("dropbox.wasm", connector("dropbox"));
+    shell.file("predicate.json", "{}");
+    shell.file(
+        "no-services.json",
+        r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{},"tsaConfig":{}}"#,
+    );
+    shell.file("nobody.json", r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#);
+    shell.run(&["connector", "keygen", "--output", "plain"]).done();
+    let mut keys = Vec::new();
+    for (cosign, word) in [(Cosign::Trixie, "trixie"), (Cosign::Sid, "sid")] {
+        let p256 = format!("p256-{word}");
+        cosign.run(&shell, &["generate-key-pair", "--output-key-prefix", &p256]).done();
+        keys.push(p256);
+    }
+    let words = ["import-key-pair", "--key", "plain.key", "--output-key-prefix", "ed25519", "--yes"];
+    Cosign::Trixie.run(&shell, &words).done();
+    keys.push("ed25519".to_owned());
+    for (place, key) in keys.iter().enumerate() {
+        let public = format!("{key}.pub");
+        let prefix: &[&str] = if place == 0 { &["--id-prefix", "dev.wharf"] } else { &[] };
+        shell.run(&[&["trust", "add", "wharf", "--key", &public], prefix].concat()).done();
+    }
+    (shell, keys)
+}
+
+#[test]
+fn what_cosign_signs_is_installed() {
+    let (shell, keys) = bench();
+    let install = |bundle: &str| shell.run(&["connector", "install", "dropbox.wasm", "--bundle", bundle]);
+    for cosign in Cosign::ALL {
+        for key in &keys {
+            let private = format!("{key}.key");
+            cosign.sign(&shell, &private, "blob.json", "dropbox.wasm").done();
+            install("blob.json").done();
+            let kind = "https://sigstore.dev/cosign/sign/v1";
+            cosign.state(&shell, &private, kind, "statement.json", "dropbox.wasm").done();
+            if cosign == Cosign::Sid && key == "ed25519" {
+                // Of a statement it signs the hash (Ed25519ph), and then does not verify that itself.
+                let refused = install("statement.json").failed(9);
+                assert!(refused.contains("sign Ed25519 without pre-hashing"), "{refused}");
+                continue;
+            }
+            install("statement.json").done();
+            shell.run(&["connector", "verify"]).done();
+            let kind = "https://example.com/other/v1";
+            cosign.state(&shell, &private, kind, "provenance.json", "dropbox.wasm").done();
+            let refused = install("provenance.json").failed(15);
+            assert!(refused.contains("and not `https://sigstore.dev/cosign/sign/v1`"), "{refused}");
+        }
+    }
+    let p256 = format!("{}.key", keys[0]);
+    Cosign::Sid
+        .state(&shell, &p256, "https://sigstore.dev/cosign/sign/v1", "statement.json", "dropbox.wasm")
+        .done();
+    let mut changed = connector("dropbox");
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    shell.file("dropbox.wasm", changed);
+    for bundle in ["blob.json", "statement.json"] {
+        install(bundle).failed(9);
+    }
+}
+
+#[test]
+fn cosign_accepts_what_is_signed_here() {
+    let (shell, keys) = bench();
+    let good = connector("dropbox");
+    for key in keys.iter().map(String::as_str).chain(["plain"]) {
+        let private = format!("{key}.key");
+        let mut sign = shell.command(&["connector", "sign", "dropbox.wasm", "--key", &private]);
+        shell.ran(&sign.env("COSIGN_PASSWORD", PASSWORD).output().unwrap()).done();
+        let bundle = "dropbox.wasm.sigstore.json";
+        for cosign in Cosign::ALL {
+            let public = format!("{key}.pub");
+            cosign.verify(&shell, &public, bundle, "dropbox.wasm").done();
+            let mut changed = good.clone();
+            changed[100] ^= 1;
+            shell.file("changed.wasm", changed);
+            cosign.verify(&shell, &public, bundle, "changed.wasm").failed();
+        }
+        shell.run(&["connector", "install", "dropbox.wasm"]).done();
+    }
+}

@@ -1,0 +1,305 @@
+//! Grants: shown, given, taken back, and what an update of a connector gets without being asked.
+#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use cloud::{Action, Rule};
+use serde_json::Value;
+use wharf_runtime::manifest::section;
+use wharf_tests::{Ran, Service, Shell, connector};
+
+const MANIFEST: &str = include_str!("../../connectors/dropbox/manifest.json");
+
+/// The Dropbox connector with another manifest, installed.
+fn install(shell: &Shell, change: impl FnOnce(&mut Value)) -> Ran {
+    let mut manifest: Value = serde_json::from_str(MANIFEST).unwrap();
+    change(&mut manifest);
+    let packed = section::write(&connector("dropbox"), manifest.to_string().as_bytes()).unwrap();
+    let file = shell.file("changed.wasm", packed);
+    shell.run(&["connector", "install", &file, "--allow-unsigned"])
+}
+
+fn route<'a>(manifest: &'a mut Value, name: &str) -> &'a mut Value {
+    let routes = manifest["routes"].as_array_mut().unwrap();
+    routes.iter_mut().find(|route| route["name"] == name).unwrap()
+}
+
+fn standing(shell: &Shell, name: &str) -> Value {
+    let shown = shell.run(&["grant", "show", "archive", "--json"]).json();
+    let routes = shown[0]["routes"].as_array().unwrap();
+    routes.iter().find(|route| route["name"] == name).unwrap().clone()
+}
+
+#[test]
+fn a_route_is_taken_back_and_given_again() {
+    let shell = Shell::with_archive(Service::OneDrive);
+    let file = shell.file("hello.txt", "hello");
+    insta::assert_snapshot!(shell.run(&["grant", "deny", "archive", "delete", "put"]), @"
+    --- stderr
+    taken back from destination `archive`: delete, put
+    --- exit 0
+    ");
+    insta::assert_snapshot!(shell.run(&["copy", &file, "archive:"]), @"
+    --- stderr
+    copied 0 files (0 B) in [TIME]; 1 failed
+    error: cannot store `archive:hello.txt`: denied
+      caused by: the route `put` is not granted (destination `archive`, connector `onedrive@0.1.0`, route `put`, rule `not-granted`)
+    hint: run `wharf grant allow archive put` if it is to be allowed
+    --- exit 5
+    ");
+    let shown = shell.run(&["grant", "show", "archive"]).done();
+    let (granted, missing) = shown.split_once("\nNot granted\n").unwrap();
+    assert!(granted.contains("  stat           read what is stored at a path\n"), "{shown}");
+    assert!(missing.contains("  delete        move a file or folder to the recycle bin\n"), "{shown}");
+    assert_eq!(standing(&shell, "put")["standing"], "not-granted");
+    insta::assert_snapshot!(shell.run(&["grant", "allow", "archive", "put"]), @"
+    --- stderr
+    dev.wharf.onedrive@0.1.0 will be allowed to do this for destination `archive`:
+    Writes:
+      put           upload a file in one request
+                    PUT https://graph.microsoft.com/v1.0/{drive}/root:{item}:/content
+                    inside the backup directory
+    error: nobody is there to answer: grant this to destination `archive`?
+    hint: add `--yes` if you agree
+    --- exit 16
+    ");
+    assert_eq!(standing(&shell, "put")["standing"], "not-granted");
+    insta::assert_snapshot!(shell.run(&["grant", "allow", "archive", "put", "--yes", "--quiet"]), @"--- exit 0");
+    shell.run(&["copy", &file, "archive:"]).done();
+    insta::assert_snapshot!(shell.run(&["rm", "archive:hello.txt"]), @"
+    --- stderr
+    error: cannot remove `archive:hello.txt`: denied
+      caused by: the route `delete` is not granted (destination `archive`, connector `onedrive@0.1.0`, route `delete`, rule `not-granted`)
+    hint: run `wharf grant allow archive delete` if it is to be allowed
+    --- exit 5
+    ");
+    shell.run(&["grant", "allow", "archive", "--all", "--yes"]).done();
+    insta::assert_snapshot!(shell.run(&["grant", "allow", "archive", "--all"]), @"
+    --- stderr
+    destination `archive` has that already
+    --- exit 0
+    ");
+    shell.run(&["rm", "archive:hello.txt"]).done();
+    insta::assert_snapshot!(shell.run(&["grant", "allow", "archive", "fly"]), @"
+    --- stderr
+    error: connector `dev.wharf.onedrive@0.1.0` of destination `archive` has no route `fly`
+    hint: run `wharf grant show archive` to see its routes
+    --- exit 3
+    ");
+    insta::assert_snapshot!(shell.run(&["grant", "deny", "archive", "fly"]), @"
+    --- stderr
+    error: connector `dev.wharf.onedrive@0.1.0` of destination `archive` has no route `fly`
+    hint: run `wharf grant show archive` to see its routes
+    --- exit 3
+    ");
+}
+
+/// The file says what was agreed to, so that a person can read it and compare it with an older one.
+#[test]
+fn a_grant_in_its_file() {
+    let shell = Shell::with_account(Service::OneDrive);
+    shell.create("archive", Service::OneDrive, &["--grant", "put", "--grant", "next-page", "--yes"]).done();
+    let text = std::fs::read_to_string(shell.path("home/destinations/archive.toml")).unwrap();
+    insta::assert_snapshot!(text, @r#"
+    connector = "onedrive"
+    account = "work"
+    backup_directory = "/backups/server1"
+    granted_to = "dev.wharf.onedrive"
+
+    [[grant]]
+    route = "put"
+    allows = [
+        'PUT https://graph.microsoft.com/v1.0/{drive}/root:{item}:/content ({item} without any of "*:<>?|)',
+        "carries bytes of the connector's own",
+        "carries bytes of the file",
+        "header content-type",
+        "header if-match",
+        "may be sent twice",
+        "query @microsoft.graph.conflictBehavior",
+        "with the account's token",
+        "writes",
+        "{drive} is drives/{} by the option drive_id, else me/drive",
+    ]
+
+    [[grant]]
+    route = "next-page"
+    allows = [
+        "GET to graph.microsoft.com, where the service said (page)",
+        "may be sent twice",
+        "takes the key @odata.nextLink of replies as page",
+        "with the account's token",
+    ]
+    "#);
+}
+
+#[test]
+fn a_read_only_destination_is_granted_nothing_that_writes() {
+    let shell = Shell::with_account(Service::Dropbox);
+    shell.create("restore", Service::Dropbox, &["--read-only", "--yes"]).done();
+    insta::assert_snapshot!(shell.run(&["grant", "allow", "restore", "put", "--yes"]), @"
+    --- stderr
+    error: the route `put` writes, and destination `restore` is read-only for life
+    hint: create another destination without `--read-only` to write
+    --- exit 5
+    ");
+    shell.run(&["grant", "allow", "restore", "--all", "--yes"]).done();
+    let file = std::fs::read_to_string(shell.path("home/destinations/restore.toml")).unwrap();
+    assert!(!file.contains("\"writes\""), "{file}");
+    let shown = shell.run(&["grant", "show", "restore"]).done();
+    assert!(shown.contains("Never, since it is read-only: make-folder, put, "), "{shown}");
+}
+
+#[test]
+fn an_update_that_asks_for_more_goes_on_with_what_was_granted() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    let file = shell.file("hello.txt", "hello");
+    shell.run(&["copy", &file, "archive:"]).done();
+    // A new route, one more argument, and another host.
+    let updated = install(&shell, |manifest| {
+        manifest["version"] = "0.2.0".into();
+        route(manifest, "delete")["json"]["keys"].as_array_mut().unwrap().push("everything".into());
+        let mut new = route(manifest, "stat").clone();
+        new["name"] = "spy".into();
+        manifest["routes"].as_array_mut().unwrap().push(new);
+    });
+    let message = updated.failed(16);
+    assert!(
+        message
+            .contains("warning: `dev.wharf.dropbox@0.2.0` asks for more than destination `archive` granted"),
+        "{message}"
+    );
+    assert!(
+        message.contains("  delete        delete a file or folder\n                + argument everything\n"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with(
+            "hint: run `wharf grant show archive`, then `wharf grant allow archive --all` to agree"
+        ),
+        "{message}"
+    );
+    // It works as far as it was granted, and no further.
+    assert_eq!(shell.run(&["ls", "archive:"]).done(), "hello.txt");
+    insta::assert_snapshot!(shell.run(&["rm", "archive:hello.txt"]), @"
+    --- stderr
+    error: cannot remove `archive:hello.txt`: denied
+      caused by: the route `delete` asks for more than was granted: argument everything (destination `archive`, connector `dropbox@0.2.0`, route `delete`, rule `wider`)
+    hint: `wharf grant show archive` has what changed; run `wharf grant allow archive delete` to agree to it
+    --- exit 5
+    ");
+    assert_eq!(standing(&shell, "delete")["more"][0], "argument everything");
+    assert_eq!(standing(&shell, "spy")["standing"], "not-granted");
+    let asked = shell.run(&["grant", "allow", "archive", "delete"]).failed(16);
+    assert!(asked.contains("+ argument everything"), "what is new is shown first: {asked}");
+    shell.run(&["grant", "allow", "archive", "delete", "--yes"]).done();
+    shell.run(&["rm", "archive:hello.txt"]).done();
+    // The next one asks for less: it needs nobody, and what was granted in vain is told.
+    install(&shell, |manifest| {
+        manifest["version"] = "0.3.0".into();
+        route(manifest, "delete")["name"] = "delete-one".into();
+    })
+    .done();
+    let shown = shell.run(&["grant", "show", "archive"]).done();
+    assert!(shown.contains("Granted, and not asked for any more: delete"), "{shown}");
+    shell.run(&["grant", "deny", "archive", "delete"]).done();
+    assert!(!shell.run(&["grant", "show", "archive"]).done().contains("not asked for any more"));
+}
+
+#[test]
+fn another_connector_of_the_same_type_inherits_nothing() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    let file = shell.path("home/destinations/archive.toml");
+    let sound = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        sound.replace("granted_to = \"dev.wharf.dropbox\"", "granted_to = \"com.example.other\""),
+    )
+    .unwrap();
+    insta::assert_snapshot!(shell.run(&["ls", "archive:"]), @"
+    --- stderr
+    error: cannot list `archive:`: denied
+      caused by: the route `list` was granted to the connector `com.example.other`, which is another (destination `archive`, connector `dropbox@0.1.0`, route `list`, rule `another-connector`)
+    hint: see `wharf grant show archive`; run `wharf grant allow archive --all` to trust this connector instead
+    --- exit 5
+    ");
+    assert_eq!(standing(&shell, "list")["standing"], "another-connector");
+    let asked = shell.run(&["grant", "allow", "archive", "list"]).failed(16);
+    assert!(
+        asked.contains(
+            "`archive` had its grants with another connector, `com.example.other`; all of them end"
+        ),
+        "{asked}"
+    );
+    shell.run(&["grant", "allow", "archive", "list", "--yes"]).done();
+    shell.run(&["ls", "archive:"]).done();
+    assert_eq!(standing(&shell, "stat")["standing"], "not-granted");
+}
+
+/// A copy that runs in another process stops at its next request.
+#[test]
+fn a_running_transfer_is_held_to_what_is_taken_back() {
+    let shell = Shell::with_account(Service::OneDrive);
+    shell.create("archive", Service::OneDrive, &["--threads", "1", "--yes"]).done();
+    for number in 0..200 {
+        shell.file(&format!("data/{number}.txt"), number.to_string());
+    }
+    let slow = Rule::once("onedrive.put-content", Action::Delay { ms: 50 }).times(0);
+    shell.cloud.faults().add(slow);
+    let sent = || shell.cloud.log().iter().filter(|entry| entry.kind == "onedrive.put-content").count();
+    let data = shell.room("data");
+    let running = shell
+        .command(&["copy", &data, "archive:"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while sent() < 3 {
+        assert!(started.elapsed() < Duration::from_secs(60), "the copy does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    shell.run(&["grant", "deny", "archive", "put"]).done();
+    let at_denial = sent();
+    let ran = shell.ran(&running.wait_with_output().unwrap());
+    assert!(sent() <= at_denial + 1, "{} were sent, {at_denial} before it was taken back", sent());
+    assert!(sent() < 200);
+    let message = ran.failed(1);
+    assert!(message.contains("the route `put` is not granted"), "{message}");
+}
+
+/// So does one whose destination is disabled, and it does not try what is left.
+#[test]
+fn a_running_transfer_ends_when_its_destination_is_disabled() {
+    let shell = Shell::with_account(Service::OneDrive);
+    shell.create("archive", Service::OneDrive, &["--threads", "1", "--yes"]).done();
+    for number in 0..200 {
+        shell.file(&format!("data/{number}.txt"), number.to_string());
+    }
+    shell.cloud.faults().add(Rule::once("onedrive.put-content", Action::Delay { ms: 50 }).times(0));
+    let sent = || shell.cloud.log().iter().filter(|entry| entry.kind == "onedrive.put-content").count();
+    let data = shell.room("data");
+    let running = shell
+        .command(&["copy", &data, "archive:"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while sent() < 3 {
+        assert!(started.elapsed() < Duration::from_secs(60), "the copy does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    shell.run(&["destination", "modify", "archive", "--disabled"]).done();
+    let ran = shell.ran(&running.wait_with_output().unwrap());
+    let message = ran.failed(5);
+    assert_eq!(message.matches("destination `archive` is disabled").count(), 1, "{message}");
+    insta::assert_snapshot!(shell.run(&["ls", "archive:"]), @"
+    --- stderr
+    error: destination `archive` is disabled
+    hint: run `wharf destination modify archive --disabled=false`
+    --- exit 5
+    ");
+    shell.run(&["destination", "modify", "archive", "--disabled=false"]).done();
+    shell.run(&["ls", "archive:"]).done();
+}
