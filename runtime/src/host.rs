@@ -205,6 +205,7 @@ fn component_hint(error: &sandbox::Error) -> Option<String> {
             section::Error::TooLarge | section::Error::Duplicate | section::Error::NotLast,
         )
         | sandbox::Error::Manifest(_)
+        | sandbox::Error::TooComplex { .. }
         | sandbox::Error::Compile(_)
         | sandbox::Error::Engine(_) => None,
     }

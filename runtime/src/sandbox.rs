@@ -7,6 +7,7 @@
 
 mod answer;
 mod bindings;
+mod clock;
 mod folder;
 mod host;
 mod imports;
@@ -47,6 +48,16 @@ pub enum Error {
     /// It wants a directory of this machine, and its manifest does not say so.
     #[error("the component imports `{0}`, which its manifest does not ask for")]
     Unasked(String),
+    /// Compiling it would take longer, or more memory, than a connector is worth.
+    #[error("the component has {found} {what}; a connector may have {most}")]
+    TooComplex {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is, as far as it was read.
+        found: u64,
+        /// How much there may be.
+        most: u64,
+    },
     /// It does not implement the contract.
     #[error("the component does not implement `{world}`: {reason}", world = manifest::WORLD)]
     Contract {

@@ -6,6 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::WasiCtxBuilder;
 
+use super::clock::{Monotonic, Wall};
 use super::host::{FUEL, State};
 use super::limits::{self, Limits};
 use super::meter::Meter;
@@ -85,6 +86,7 @@ pub(super) fn fresh(
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(Output(log.clone())).stderr(Output(log.clone()));
     wasi.max_random_size(limits::RANDOM_BYTES_MAX);
+    wasi.monotonic_clock(Monotonic::new()).wall_clock(Wall);
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits::HANDLES_MAX);
     let limiter = Limiter::new(limits.memory_bytes, counting.clone());
