@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use wharf_runtime::audit::Anchor;
 use wharf_runtime::home::Name;
 use wharf_runtime::network::ConnectTo;
 use wharf_runtime::secret::Secret;
@@ -126,6 +127,9 @@ pub(crate) struct Global {
         hide_short_help = true
     )]
     pub(crate) log: Option<String>,
+    /// How the log is written
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t, hide_short_help = true)]
+    pub(crate) log_format: LogFormat,
     /// When to colour; NO_COLOR is obeyed
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: ColorChoice,
@@ -159,6 +163,16 @@ pub(crate) enum ColorChoice {
     Always,
     /// Never
     Never,
+}
+
+/// How the log is written, one event a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// An object a line, with its time
+    Json,
 }
 
 /// What to do. Commands with arguments of their own say there what they are.
@@ -205,6 +219,7 @@ pub(crate) enum Command {
 Examples:
   wharf audit archive --limit 20
   wharf audit archive --summary
+  wharf audit archive --verify
   wharf audit archive --json | jq 'select(.status == 429)'")]
     Audit {
         /// Which destination
@@ -216,6 +231,12 @@ Examples:
         /// List only the last N records
         #[arg(long, value_name = "N", conflicts_with = "summary")]
         limit: Option<usize>,
+        /// See whether a record was changed, moved, put in or taken away since it was written
+        #[arg(long, conflicts_with_all = ["summary", "limit"])]
+        verify: bool,
+        /// With --verify: it must hold this record, a head that an earlier --verify printed
+        #[arg(long, value_name = "NUMBER:HASH", requires = "verify")]
+        anchor: Option<Anchor>,
     },
     /// The vault: the key that seals what is secret
     #[command(subcommand)]

@@ -57,8 +57,9 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Stat { place } => waiting(Box::pin(browse::stat(desk, place))),
         Command::Mkdir { place } => waiting(Box::pin(change::make_folder(desk, place))),
         Command::Rm(remove) => waiting(Box::pin(change::remove(desk, remove))),
-        Command::Audit { destination, summary: true, limit: _ } => audit::summary(desk, destination),
-        Command::Audit { destination, summary: false, limit } => audit::list(desk, destination, *limit),
+        Command::Audit { destination, summary: true, .. } => audit::summary(desk, destination),
+        Command::Audit { destination, verify: true, anchor, .. } => audit::verify(desk, destination, *anchor),
+        Command::Audit { destination, limit, .. } => audit::list(desk, destination, *limit),
         Command::Vault(command) => vault::run(desk, command),
         Command::Completion { shell } => completion::print(desk, *shell),
     }

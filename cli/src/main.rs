@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     };
     let global = &arguments.global;
     let output = Output::new(global.json, global.quiet, global.verbose, global.color, args::is_plain());
-    log::start(global.log.as_deref(), global.verbose);
+    log::start(global.log.as_deref(), global.log_format, global.verbose);
     let ran = command::run(&arguments, &output);
     let ran = ran.and_then(|()| Ok(output.flush()?));
     match ran {

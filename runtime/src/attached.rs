@@ -15,6 +15,8 @@ pub use gate::Room;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::broker::{Broker, Call};
 use crate::catalog::Shelf;
 use crate::content::{Progress as Moved, Section};
@@ -151,7 +153,13 @@ impl Attached {
     /// # Errors
     /// When the disk refuses.
     pub async fn settle(&self) -> Result<(), crate::audit::Error> {
-        self.broker.settle().await
+        self.broker.settle().await?;
+        let (refused, now) = (self.broker.audit().take_denied(), self.broker.clock().now());
+        let counting = self.connector.counting();
+        if let Err(error) = counting.keep(self.shelf().state(), refused, now).await {
+            tracing::warn!(destination = %self.name, %error, "the connector's figures are not kept");
+        }
+        Ok(())
     }
 
     /// What is stored at `path`?
@@ -471,7 +479,8 @@ impl Attached {
             let permit = self.threads.permit().await;
             self.have_leave(operation, path).await?;
             let call = self.broker.call(operation);
-            let problem = match work(permit, call).await {
+            let span = tracing::debug_span!("operation", destination = %self.name, operation, path = %path);
+            let problem = match work(permit, call).instrument(span).await {
                 Ok(done) => return Ok(done),
                 Err(problem) => problem,
             };

@@ -5,10 +5,15 @@
 //! addresses come without their query, texts are bounded and control characters escaped. The caller
 //! only hands a record over; a thread writes (`writer`). No record is dropped: when the thread cannot
 //! keep up the caller waits, and when the disk refuses the caller is told, so that nothing happens
-//! unrecorded. What is read back, and summed up, is in `reader`.
+//! unrecorded. What is read back, and summed up, is in `reader`; each record carries the hash of the
+//! one before it (`chain`), so that `verify` finds what was changed since.
 
+mod appender;
+mod chain;
+mod head;
 mod reader;
 mod record;
+mod verify;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
@@ -17,11 +22,13 @@ use self::writer::Writer;
 pub use self::{
     reader::{Filter, Reader, RouteSummary, Summary},
     record::{Decision, Record, TEXT_BYTES_MAX, URL_BYTES_MAX},
+    verify::{Anchor, FAULTS_MAX, Fault, Line, NotAnAnchor, Verified},
     writer::SYNC_INTERVAL,
 };
 use crate::{
     hint::Hint,
     home::{self, Home, Name},
+    state::{self, State},
 };
 
 /// A file that is larger is put aside for a new one: some thirty thousand records.
@@ -49,6 +56,14 @@ pub enum Error {
         /// Why.
         source: Arc<home::Error>,
     },
+    /// How far its chain went cannot be read.
+    #[error("the end of the audit of destination `{destination}` cannot be looked up")]
+    NoHead {
+        /// Whose audit.
+        destination: Name,
+        /// Why.
+        source: state::Error,
+    },
     /// The writing thread is gone.
     #[error("the audit of destination `{0}` is closed")]
     Closed(Name),
@@ -61,6 +76,7 @@ impl Hint for Error {
                 Some(source.hint().unwrap_or_else(|| "see that the disk of the home has space".to_owned()))
             }
             Self::Unreadable { source, .. } => source.hint(),
+            Self::NoHead { source, .. } => source.hint(),
             Self::Closed(_) => None,
         }
     }
@@ -76,8 +92,8 @@ impl Audit {
     ///
     /// # Errors
     /// When its file cannot be opened.
-    pub fn open(home: &Home, destination: &Name) -> Result<Self, Error> {
-        Ok(Self(Arc::new(Writer::start(home.clone(), destination.clone())?)))
+    pub fn open(home: &Home, state: &State, destination: &Name) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Writer::start(home.clone(), state.clone(), destination.clone())?)))
     }
 
     /// Add a record. It is in the file within milliseconds and on disk within [`SYNC_INTERVAL`].
@@ -87,6 +103,11 @@ impl Audit {
     /// [`Error::Unwritable`] when the disk refuses; the record is then kept for as long as there is room.
     pub async fn append(&self, record: Record) -> Result<(), Error> {
         self.0.append(record).await
+    }
+
+    /// How many of the records that were added since the last time say that something was refused.
+    pub(crate) fn take_denied(&self) -> u64 {
+        self.0.take_denied()
     }
 
     /// Wait until everything added so far is on disk.
@@ -103,6 +124,19 @@ impl Audit {
     /// When a file cannot be opened.
     pub fn read(home: &Home, destination: &Name, filter: Filter) -> Result<Reader, Error> {
         Reader::open(home, destination, filter)
+    }
+
+    /// Is the audit of a destination what was written? With an anchor: does it hold that very record?
+    ///
+    /// # Errors
+    /// When a file, or the database of the home, cannot be read. What does not fit is no error but told.
+    pub fn verify(
+        home: &Home,
+        state: &State,
+        destination: &Name,
+        anchor: Option<Anchor>,
+    ) -> Result<Verified, Error> {
+        verify::verify(home, state, destination, anchor)
     }
 }
 

@@ -22,6 +22,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use tracing::Instrument as _;
+
 use crate::account::{Account, Credential};
 use crate::audit::{self, Audit, Decision, Record};
 use crate::clock::Clock;
@@ -442,7 +444,8 @@ impl Call {
             let (tap, receipt) = self.tap(&request.carrying);
             let outgoing =
                 sign::outgoing(&self.broker.settings, &allowed, credential.as_ref(), &request.carrying, tap);
-            let sent = self.broker.network.send(outgoing).await;
+            let span = tracing::debug_span!("attempt", route = %request.ask.route, number);
+            let sent = self.broker.network.send(outgoing).instrument(span).await;
             if let Carrying::Section(section) = &request.carrying {
                 self.sent_bytes.fetch_add(section.size(), Ordering::Relaxed);
             }

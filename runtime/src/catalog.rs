@@ -113,6 +113,11 @@ pub struct Shelf {
 }
 
 impl Shelf {
+    /// The database that it is in.
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Remember entries, all of them or none, replacing what was known of their paths.
     ///
     /// # Errors

@@ -205,6 +205,7 @@ fn component_hint(error: &sandbox::Error) -> Option<String> {
             section::Error::TooLarge | section::Error::Duplicate | section::Error::NotLast,
         )
         | sandbox::Error::Manifest(_)
+        | sandbox::Error::TooComplex { .. }
         | sandbox::Error::Compile(_)
         | sandbox::Error::Engine(_) => None,
     }
@@ -358,7 +359,7 @@ impl Host {
         let compatibility = sandbox.compatibility();
         let key = artefact_key(&installed.digest, &compatibility);
         let unusable = match self.artefacts.load(&key) {
-            Ok(artefact) => return Ok(sandbox.load(&artefact, manifest, self.limits)?),
+            Ok(artefact) => return Ok(sandbox.load(&artefact, manifest, self.limits, &installed.digest)?),
             Err(unusable) => unusable,
         };
         tracing::warn!(connector = %installed.id, "compiling the connector again: {unusable}");
@@ -367,7 +368,7 @@ impl Host {
             // A restore must not fail because the disk of the home is full.
             tracing::warn!(connector = %installed.id, "the compiled connector cannot be kept: {error}");
         }
-        Ok(sandbox.load_compiled(&compiled, manifest, self.limits)?)
+        Ok(sandbox.load_compiled(&compiled, manifest, self.limits, &installed.digest)?)
     }
 
     /// Put a destination together, ready for operations.
@@ -428,11 +429,11 @@ impl Host {
             flow,
         };
         let budget = Budget::new(settings.retries, settings.elapsed_max);
-        let audit = Audit::open(&self.home, name)?;
+        let state = State::open(&self.home)?;
+        let audit = Audit::open(&self.home, &state, name)?;
         let clock = Arc::clone(&self.clock);
         let network = Arc::clone(&self.network);
         let broker = Broker::new(settings, grant, watch, handles, account, network, audit, clock);
-        let state = State::open(&self.home)?;
         let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), &destination);
         let catalog = Catalog::new(state);
         let shelf = catalog.shelf(name, &place(&destination)).await?;

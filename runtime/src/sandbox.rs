@@ -7,6 +7,7 @@
 
 mod answer;
 mod bindings;
+mod clock;
 mod folder;
 mod host;
 mod imports;
@@ -26,8 +27,9 @@ use bindings::ConnectorPre;
 use host::State;
 use limits::Limits;
 
+use crate::figures::Counting;
 use crate::manifest::{self, Manifest};
-use crate::registry::Artefact;
+use crate::registry::{Artefact, Digest};
 
 pub use meter::Overdrawn;
 
@@ -46,6 +48,16 @@ pub enum Error {
     /// It wants a directory of this machine, and its manifest does not say so.
     #[error("the component imports `{0}`, which its manifest does not ask for")]
     Unasked(String),
+    /// Compiling it would take longer, or more memory, than a connector is worth.
+    #[error("the component has {found} {what}; a connector may have {most}")]
+    TooComplex {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is, as far as it was read.
+        found: u64,
+        /// How much there may be.
+        most: u64,
+    },
     /// It does not implement the contract.
     #[error("the component does not implement `{world}`: {reason}", world = manifest::WORLD)]
     Contract {
@@ -133,7 +145,7 @@ impl Sandbox {
         Ok(Compiled(code))
     }
 
-    /// Make a connector ready to be called.
+    /// Make a connector ready to be called; what it costs is counted under its component's digest.
     ///
     /// # Errors
     /// When the artefact is of another engine, or does not implement the contract.
@@ -142,8 +154,9 @@ impl Sandbox {
         artefact: &Artefact,
         manifest: Arc<Manifest>,
         limits: Limits,
+        digest: &Digest,
     ) -> Result<Connector, Error> {
-        self.connector(artefact.bytes(), manifest, limits)
+        self.connector(artefact.bytes(), manifest, limits, digest)
     }
 
     /// As [`load`](Self::load), with what was just compiled.
@@ -155,13 +168,21 @@ impl Sandbox {
         code: &Compiled,
         manifest: Arc<Manifest>,
         limits: Limits,
+        digest: &Digest,
     ) -> Result<Connector, Error> {
-        self.connector(code.bytes(), manifest, limits)
+        self.connector(code.bytes(), manifest, limits, digest)
     }
 
-    fn connector(&self, code: &[u8], manifest: Arc<Manifest>, limits: Limits) -> Result<Connector, Error> {
-        let pre = self.prepare(code)?;
-        Ok(Connector { engine: self.engine.clone(), pre: Arc::new(pre), manifest, limits })
+    fn connector(
+        &self,
+        code: &[u8],
+        manifest: Arc<Manifest>,
+        limits: Limits,
+        digest: &Digest,
+    ) -> Result<Connector, Error> {
+        let pre = Arc::new(self.prepare(code)?);
+        let counting = Counting::new(digest.clone());
+        Ok(Connector { engine: self.engine.clone(), pre, manifest, limits, counting })
     }
 
     fn prepare(&self, code: &[u8]) -> Result<ConnectorPre<State>, Error> {
@@ -248,6 +269,7 @@ pub struct Connector {
     pre: Arc<ConnectorPre<State>>,
     manifest: Arc<Manifest>,
     limits: Limits,
+    counting: Counting,
 }
 
 impl Connector {
@@ -255,6 +277,11 @@ impl Connector {
     #[must_use]
     pub const fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest
+    }
+
+    /// What it has cost.
+    pub(crate) const fn counting(&self) -> &Counting {
+        &self.counting
     }
 }
 

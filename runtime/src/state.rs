@@ -23,10 +23,10 @@ use crate::{
 };
 
 /// What this version writes. A newer one refuses older programs rather than confuse them.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// Each step takes the schema from its place in this list to the next version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE shelf (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -80,6 +80,25 @@ const MIGRATIONS: [&str; 3] = [
         total INTEGER,
         asked_ms INTEGER NOT NULL
     ) STRICT;
+",
+    "
+    CREATE TABLE audit_head (
+        destination TEXT NOT NULL PRIMARY KEY,
+        number INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        floor INTEGER NOT NULL,
+        floor_hash BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE figure (
+        digest TEXT NOT NULL PRIMARY KEY,
+        instances INTEGER NOT NULL,
+        cpu_us INTEGER NOT NULL,
+        memory_peak INTEGER NOT NULL,
+        refusals INTEGER NOT NULL,
+        traps INTEGER NOT NULL,
+        overdrawn INTEGER NOT NULL,
+        counted_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 
@@ -190,6 +209,31 @@ impl State {
         F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     {
         self.0.writer.run(work).await
+    }
+
+    /// As [`write`](Self::write), for a thread that may wait: never within a task.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub(crate) fn write_now<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    {
+        self.0.writer.run_now(work)
+    }
+
+    /// As [`read`](Self::read), at once.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn read_now<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, Error> {
+        // A reader that panicked changed nothing.
+        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(work(&reader)?)
     }
 
     /// Look at rows, as of the last commit of any process.

@@ -285,6 +285,28 @@ async fn a_token_in_disguise_is_cleaned_too() {
     assert!(!reply["body"].as_str().unwrap().contains(&base64), "{reply}");
 }
 
+/// A connector that hopes for a template: what it writes where no token belongs stays what it wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_looks_like_a_place_for_the_token_is_filled() {
+    let seen = Seen::new(Service::OneDrive).await;
+    let directory = format!("/backups/{}", seen.attached.name());
+    seen.rig.cloud.onedrive().put_many(ACCOUNT, &format!("{directory}/many"), 5).unwrap();
+    let children = json!({"route": "children", "item": "many", "query": [["$top", "2"]]});
+    let page = seen.ask(&[children]).await.remove(0);
+    let sealed = handle(&page, "@odata.nextLink");
+    let texts =
+        ["{token}", "{{access_token}}", "${ACCESS_TOKEN}", "$AUTHORIZATION", "Bearer {account}", &sealed];
+    for (number, text) in texts.iter().enumerate() {
+        let name = format!("{directory}/{number}");
+        let put = json!({"route": "put", "item": number.to_string(), "bytes": text});
+        assert_eq!(statuses(&seen.ask(&[put]).await), [201], "{text}");
+        let stored = seen.rig.stored(Service::OneDrive, &name).unwrap();
+        assert_eq!(String::from_utf8(stored).unwrap(), *text);
+    }
+    seen.rig.assert_clean();
+    seen.home_is_clean().await;
+}
+
 /// Standard base64 without padding.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

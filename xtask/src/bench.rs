@@ -1,5 +1,6 @@
 //! `cargo xtask bench [ROUNDS [MIB [large|small|call|curl]]]`: Wharf beside a native client that makes
 //! the same requests. `cargo xtask bench rclone [ROUNDS [small|throttled|list|large]]`: beside rclone.
+//! `cargo xtask bench neighbour`: an operation beside eight hostile components.
 
 use anyhow::Result;
 
@@ -13,6 +14,10 @@ pub(crate) fn bench(rest: &[String]) -> Result<()> {
         Some((first, rest)) if first == "rclone" => {
             foreign::clients()?;
             ("release/rival", rest)
+        }
+        Some((first, rest)) if first == "neighbour" => {
+            build::hostile()?;
+            ("release/neighbour", rest)
         }
         Some(_) | None => ("release/bench", rest),
     };

@@ -21,7 +21,8 @@ cargo xtask COMMAND
 
   demo         copy a real tree to both emulated services and back, and show what went over the wire
   test         format, lints, and every test: what a change must pass
-  bench        compare with a native client, or as `bench rclone` with rclone; figures are ratios from one run
+  bench        compare with a native client, as `bench rclone` with rclone, as `bench neighbour` with hostile
+               components beside it; figures are ratios from one run
   connectors   build and pack the connectors into target/connectors
 ";
 

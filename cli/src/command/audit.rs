@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
-use wharf_runtime::audit::{Audit, Decision, Filter, Record, RouteSummary};
+use wharf_runtime::audit::{Anchor, Audit, Decision, Filter, Record, RouteSummary, Verified};
 use wharf_runtime::destination;
 use wharf_runtime::home::Name;
-use wharf_runtime::host::Host;
+use wharf_runtime::host::{self, Host};
+use wharf_runtime::state::State;
 
 use super::Desk;
+use crate::exit::Exit;
 use crate::format;
 use crate::output::harmless;
 use crate::report::Failure;
@@ -71,6 +73,59 @@ pub(super) fn summary(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
     }
     if let (Some(first), Some(last)) = (summary.first, summary.last) {
         output.note(format_args!("from {} to {}", format::moment(first), format::moment(last)));
+    }
+    Ok(())
+}
+
+/// See whether the records are those that were written.
+pub(super) fn verify(desk: Desk<'_>, name: &Name, anchor: Option<Anchor>) -> Result<(), Failure> {
+    let host = desk.host()?;
+    let state = State::open(host.home()).map_err(host::Error::from)?;
+    let verified = Audit::verify(host.home(), &state, name, anchor)?;
+    let output = desk.output;
+    if output.is_json() {
+        output.json(&verified)?;
+    } else if verified == Verified::default() {
+        return nothing(desk, &host, name);
+    } else {
+        tell(desk, &verified)?;
+    }
+    if verified.faults_total == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "the audit of `{name}` is not what was written: {}",
+        format::count(verified.faults_total, "fault")
+    );
+    Err(Failure::new(Exit::Corrupt, message).with_hint(format!(
+        "copy the folder `{}` away before anything else is written, then find out who could write there",
+        host.home().path().join("audit").display()
+    )))
+}
+
+fn tell(desk: Desk<'_>, verified: &Verified) -> Result<(), Failure> {
+    let output = desk.output;
+    for fault in &verified.faults {
+        output.line(harmless(&fault.to_string()))?;
+    }
+    let records = format::count(verified.records, "record");
+    match (verified.first, &verified.head) {
+        (Some(first), Some(head)) => output.line(format_args!("{records} from {first} on; head {head}"))?,
+        (None, _) | (_, None) => output.line(format_args!("{records} with a link to the one before"))?,
+    }
+    if verified.unlinked > 0 {
+        let records = format::count(verified.unlinked, "record");
+        output
+            .note(format_args!("{records} in front of them, from before records were linked: not verified"));
+    }
+    for line in verified.torn.iter().chain(&verified.torn_end) {
+        output.note(format_args!("{line} is torn: a process was killed while it wrote; no fault"));
+    }
+    if verified.end_unknown {
+        output.warning("where the audit ends is not known from elsewhere: a missing end would not be seen");
+    }
+    if verified.faults_total == 0 {
+        output.note("nothing was changed, moved, put in or taken away");
     }
     Ok(())
 }

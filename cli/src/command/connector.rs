@@ -5,14 +5,17 @@ mod vendor;
 
 use serde::Serialize;
 use wharf_runtime::destination::ConnectorReference;
+use wharf_runtime::figures::Figures;
+use wharf_runtime::host::{self, Host};
 use wharf_runtime::manifest::Manifest;
 use wharf_runtime::registry::Installed;
+use wharf_runtime::state::State;
 use wharf_runtime::trust::KeyId;
 
 pub(super) use install::offer;
 pub(super) use vendor::private_key;
 
-use super::Desk;
+use super::{Desk, waiting};
 use crate::args::Connector;
 use crate::ask::{self, Unattended};
 use crate::exit::Exit;
@@ -76,10 +79,12 @@ pub(super) fn signature(installed: &Installed) -> String {
 }
 
 fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
-    let (installed, manifest) = desk.host()?.manifest(&reference(connector)?)?;
+    let host = desk.host()?;
+    let (installed, manifest) = host.manifest(&reference(connector)?)?;
+    let figures = figures(&host, &installed)?;
     let output = desk.output;
     if output.is_json() {
-        return Ok(output.json(&ShownJson::new(&installed, &manifest))?);
+        return Ok(output.json(&ShownJson::new(&installed, &manifest, figures))?);
     }
     let roles: Vec<String> = manifest.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
     let hosts = if manifest.routes.is_empty() { "none".to_owned() } else { manifest.hosts().join(", ") };
@@ -102,6 +107,9 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
     }
     for (name, option) in &manifest.options.properties {
         output.line(format_args!("{:<10} {name}: {}", "option", option.description))?;
+    }
+    if let Some(figures) = figures {
+        output.line(format_args!("{:<10} {}", "so far", cost(&figures)))?;
     }
     let warn = |text: &str| output.paint(Tone::Warning, text);
     for line in sentence::lines(&manifest, manifest.permissions(), Detail::Address, warn) {
@@ -166,6 +174,28 @@ fn verify(desk: Desk<'_>, connector: Option<&str>) -> Result<(), Failure> {
         Failure::from(error).with_context(context).print(desk.output);
     }
     exit.map_or(Ok(()), |exit| Err(Failure::reported(exit)))
+}
+
+/// What running it has cost so far; none if it never ran.
+fn figures(host: &Host, installed: &Installed) -> Result<Option<Figures>, Failure> {
+    let state = State::open(host.home()).map_err(host::Error::from)?;
+    waiting(async {
+        Ok::<_, Failure>(Figures::load(&state, &installed.digest).await.map_err(host::Error::from)?)
+    })
+}
+
+fn cost(figures: &Figures) -> String {
+    let Figures { instances, cpu_us, memory_peak, refusals, traps, overdrawn } = *figures;
+    format!(
+        "{}, {}.{:03} s of computing, at most {} of memory; {} refused, {}, {} stopped for taking too long",
+        format::count(instances, "operation"),
+        cpu_us / 1_000_000,
+        cpu_us / 1000 % 1000,
+        format::bytes(memory_peak),
+        format::count(refusals, "request"),
+        format::count(traps, "breakdown"),
+        overdrawn,
+    )
 }
 
 fn remove(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
@@ -240,10 +270,11 @@ struct ShownJson<'a> {
     hosts: Vec<String>,
     options: serde_json::Map<String, serde_json::Value>,
     routes: Vec<RouteJson<'a>>,
+    figures: Option<Figures>,
 }
 
 impl<'a> ShownJson<'a> {
-    fn new(installed: &'a Installed, manifest: &'a Manifest) -> Self {
+    fn new(installed: &'a Installed, manifest: &'a Manifest, figures: Option<Figures>) -> Self {
         let options = manifest.options.properties.iter();
         Self {
             installed: InstalledJson::new(installed),
@@ -255,6 +286,7 @@ impl<'a> ShownJson<'a> {
                 .map(|(name, option)| (name.clone(), option.description.clone().into()))
                 .collect(),
             routes: manifest.permissions().map(|one| RouteJson::new(manifest, one, None)).collect(),
+            figures,
         }
     }
 }

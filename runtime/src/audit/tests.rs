@@ -36,7 +36,7 @@ fn file(home: &Home, age: u32) -> std::path::PathBuf {
 #[tokio::test]
 async fn records_come_back_as_they_went() {
     let (_folder, home) = scratch();
-    let audit = Audit::open(&home, &name()).unwrap();
+    let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
     let whole = Record {
         account: Some("work".into()),
         digest: "e3b0c44298fc".into(),
@@ -62,7 +62,7 @@ async fn records_come_back_as_they_went() {
 #[tokio::test]
 async fn the_last_one_to_go_writes_what_is_left() {
     let (_folder, home) = scratch();
-    let audit = Audit::open(&home, &name()).unwrap();
+    let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
     for number in 0..1000 {
         audit.append(record(number)).await.unwrap();
     }
@@ -74,7 +74,7 @@ async fn the_last_one_to_go_writes_what_is_left() {
 #[tokio::test]
 async fn texts_are_bounded_and_harmless() {
     let (_folder, home) = scratch();
-    let audit = Audit::open(&home, &name()).unwrap();
+    let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
     let check = async |hostile: &str, expected: &str| {
         let sent = Record { reason: hostile.to_owned(), route: hostile.into(), ..record(1) };
         audit.append(sent).await.unwrap();
@@ -110,7 +110,7 @@ async fn texts_are_bounded_and_harmless() {
 async fn a_torn_line_costs_one_record() {
     let (_folder, home) = scratch();
     let write = async |number| {
-        let audit = Audit::open(&home, &name()).unwrap();
+        let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
         audit.append(record(number)).await.unwrap();
     };
     write(1).await;
@@ -131,7 +131,7 @@ async fn files_are_put_aside_while_several_write() {
     let write = |first: u64| {
         let home = Home::open_existing(home.path()).unwrap();
         tokio::spawn(async move {
-            let audit = Audit::open(&home, &name()).unwrap();
+            let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
             for number in first..first + each {
                 let url = format!("https://x.test/{}", "a".repeat(4000));
                 audit.append(Record { url, ..record(number) }).await.unwrap();
@@ -172,7 +172,7 @@ async fn the_oldest_file_goes() {
     full.push(b'\n');
     full.resize(usize::try_from(FILE_BYTES_MAX).unwrap() - 10, b' ');
     fs::write(file(&home, 0), full).unwrap();
-    let audit = Audit::open(&home, &name()).unwrap();
+    let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
     audit.append(record(102)).await.unwrap();
     audit.flush().await.unwrap();
     assert_eq!(numbers(&home, Filter::default()), [94, 95, 96, 97, 98, 99, 101, 102]);
@@ -182,7 +182,7 @@ async fn the_oldest_file_goes() {
 #[tokio::test]
 async fn a_disk_that_refuses_is_told_and_nothing_is_lost() {
     let (_folder, home) = scratch();
-    let audit = Audit::open(&home, &name()).unwrap();
+    let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
     audit.append(record(0)).await.unwrap();
     audit.flush().await.unwrap();
     // A folder in the file's place: it cannot be written until that is gone.
@@ -208,7 +208,7 @@ async fn a_disk_that_refuses_is_told_and_nothing_is_lost() {
 #[tokio::test]
 async fn what_was_flushed_survives_a_kill() {
     if let Some(home) = in_role("auditor") {
-        let audit = Audit::open(&home, &name()).unwrap();
+        let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
         for number in 0.. {
             audit.append(record(number)).await.unwrap();
             if number % 100 == 99 {
@@ -235,7 +235,7 @@ async fn what_was_flushed_survives_a_kill() {
 #[tokio::test]
 async fn filters_and_sums() {
     let (_folder, home) = scratch();
-    let audit = Audit::open(&home, &name()).unwrap();
+    let audit = Audit::open(&home, &State::open(&home).unwrap(), &name()).unwrap();
     let with = |number, decision, change: &dyn Fn(&mut Record)| {
         let mut record = Record { decision, ..record(number) };
         change(&mut record);

@@ -1,24 +1,26 @@
 //! The thread that writes records.
 //!
-//! It sleeps until the first record comes, lets others gather for a moment, and appends them as whole
-//! lines in one write, under the destination's audit lock: lines of several processes do not mix, and
-//! nobody writes into a file that another puts aside. Gathering is what keeps the caller's part to
-//! pushing into a queue; a kill loses at most what gathered in that moment.
+//! It sleeps until the first record comes, lets others gather for a moment, and hands them to the
+//! `appender`, which puts all of them into the file in one write. Gathering is what keeps the caller's
+//! part to pushing into a queue; a kill loses at most what gathered in that moment.
 
 use std::{
     collections::VecDeque,
-    fs::File,
-    io::Write,
-    os::unix::fs::{FileExt, MetadataExt},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
-use super::{Error, FILE_BYTES_MAX, FILES_MAX, LOCK_WAIT, Record, file_name};
-use crate::home::{self, Home, Name, Subject};
+use super::{Decision, Error, Record, appender::Appender};
+use crate::{
+    home::{self, Home, Name},
+    state::State,
+};
 
 /// How long a record may be in the file without being on disk.
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,6 +42,8 @@ const CLOSING_TRIES: u32 = 3;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// Records added that say that something was refused.
+    denied: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -68,8 +72,9 @@ struct Queue {
 }
 
 impl Writer {
-    pub(super) fn start(home: Home, destination: Name) -> Result<Self, Error> {
-        let appender = Appender::open(home, &destination).map_err(|error| unwritable(&destination, error))?;
+    pub(super) fn start(home: Home, state: State, destination: Name) -> Result<Self, Error> {
+        let appender =
+            Appender::open(home, state, &destination).map_err(|error| unwritable(&destination, error))?;
         let shared = Arc::new(Shared {
             destination: destination.clone(),
             queue: Mutex::default(),
@@ -81,10 +86,15 @@ impl Writer {
             .name("wharf-audit".to_owned())
             .spawn(move || theirs.serve(appender))
             .map_err(|_| Error::Closed(destination))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread), denied: AtomicU64::new(0) })
+    }
+
+    pub(super) fn take_denied(&self) -> u64 {
+        self.denied.swap(0, Ordering::Relaxed)
     }
 
     pub(super) async fn append(&self, record: Record) -> Result<(), Error> {
+        self.denied.fetch_add(u64::from(record.decision == Decision::Denied), Ordering::Relaxed);
         let mut record = Some(record);
         loop {
             let room = self.shared.progress.notified();
@@ -279,88 +289,6 @@ fn write_line(lines: &mut Vec<u8>, record: Record) {
         Ok(()) => lines.push(b'\n'),
         // Numbers and texts always serialise; half a line would be worse than none.
         Err(_) => lines.truncate(before),
-    }
-}
-
-/// The file, and the rules for changing it.
-struct Appender {
-    home: Home,
-    destination: Name,
-    file: File,
-}
-
-impl Appender {
-    fn open(home: Home, destination: &Name) -> Result<Self, home::Error> {
-        let file = home.audit().open_to_append(&file_name(destination, 0))?.into_std();
-        Ok(Self { home, destination: destination.clone(), file })
-    }
-
-    /// Append whole lines, all of them or none. They are taken from `lines` once they are written.
-    fn append(&mut self, lines: &mut Vec<u8>) -> Result<(), home::Error> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let home = self.home.clone();
-        let _lock = home.lock(&Subject::Audit(self.destination.clone()), LOCK_WAIT)?;
-        let length = self.follow(lines.len())?;
-        let torn = length > 0 && !self.ends_with_line(length);
-        // A process that was killed in the middle of a line must not spoil ours as well.
-        let start = if torn { self.file.write_all(b"\n") } else { Ok(()) };
-        match start.and_then(|()| self.file.write_all(lines)) {
-            Ok(()) => {
-                lines.clear();
-                Ok(())
-            }
-            Err(error) => {
-                self.file.set_len(length).unwrap_or_default();
-                Err(self.error("append to", error))
-            }
-        }
-    }
-
-    /// Make sure that `self.file` is the file to write, with room for that many bytes; its length.
-    fn follow(&mut self, room: usize) -> Result<u64, home::Error> {
-        let name = file_name(&self.destination, 0);
-        let current = self.home.audit().open_to_append(&name)?.into_std();
-        let metadata = current.metadata().map_err(|error| self.error("look at", error))?;
-        if metadata.ino() != self.file.metadata().map_err(|error| self.error("look at", error))?.ino() {
-            // Put aside by another process; what we wrote to it must reach the disk as well.
-            self.sync()?;
-            self.file = current;
-        }
-        let length = metadata.len();
-        if length > 0 && length.saturating_add(u64::try_from(room).unwrap_or(u64::MAX)) > FILE_BYTES_MAX {
-            self.put_aside()?;
-            return Ok(0);
-        }
-        Ok(length)
-    }
-
-    fn put_aside(&mut self) -> Result<(), home::Error> {
-        self.sync()?;
-        let folder = self.home.audit();
-        for age in (0..FILES_MAX.saturating_sub(1)).rev() {
-            let from = file_name(&self.destination, age);
-            if folder.has(&from) {
-                folder.rename(&from, &file_name(&self.destination, age + 1))?;
-            }
-        }
-        self.file = folder.open_to_append(&file_name(&self.destination, 0))?.into_std();
-        Ok(())
-    }
-
-    fn ends_with_line(&self, length: u64) -> bool {
-        let mut last = [0];
-        self.file.read_exact_at(&mut last, length.saturating_sub(1)).is_ok() && last == *b"\n"
-    }
-
-    fn sync(&self) -> Result<(), home::Error> {
-        self.file.sync_data().map_err(|error| self.error("sync", error))
-    }
-
-    fn error(&self, doing: &'static str, source: std::io::Error) -> home::Error {
-        let path = self.home.audit().path_of(&file_name(&self.destination, 0));
-        home::Error::Io { doing, path, source }
     }
 }
 

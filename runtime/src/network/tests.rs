@@ -139,6 +139,46 @@ async fn replies_are_passed_on_as_they_are() {
     assert_eq!(network.counters().requests, 2);
 }
 
+/// Another protocol on the same connection, or another address for the next request: neither is taken.
+#[tokio::test]
+async fn an_upgrade_and_an_alternative_are_not_taken() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let port = elsewhere.local_addr().unwrap().port();
+    let server = Server::raw(move |mut connection, number| async move {
+        loop {
+            read_head(&mut connection).await;
+            let reply = match number {
+                0 => "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
+                    .to_owned(),
+                1 => "HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n"
+                    .to_owned(),
+                _ => format!(
+                    "HTTP/1.1 200 OK\r\nalt-svc: h2=\"127.0.0.1:{port}\"; ma=9999, h3=\":{port}\"\r\ncontent-length: 2\r\n\r\nok"
+                ),
+            };
+            if connection.write_all(reply.as_bytes()).await.is_err() || number < 2 {
+                sleep(SHORT * 5).await;
+                return;
+            }
+        }
+    });
+    for _ in 0..2 {
+        let network = server.network();
+        let outcome = network.send(hurried(service())).await;
+        // What came instead of a reply is none: at most a status that is passed on, without a body.
+        if let Ok(incoming) = outcome {
+            assert_eq!(incoming.status(), 101);
+            assert_eq!(incoming.read(100).await.map(|bytes| bytes.len()).unwrap_or_default(), 0);
+        }
+    }
+    let network = server.network();
+    for _ in 0..3 {
+        assert_eq!(network.send(service()).await.unwrap().read(100).await.unwrap(), "ok");
+    }
+    assert_eq!(elsewhere.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
 #[tokio::test]
 async fn pools_share_connections_with_themselves_only() {
     let server = Server::answering(echo);

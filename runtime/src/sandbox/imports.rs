@@ -23,6 +23,16 @@ const FOLDER: &str = "wharf:connector/folder@0.1.0";
 /// Packages of WASI that are linked to nothing.
 const WASI: &[&str] = &["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/"];
 
+/// Functions of all modules of a component: an interpreter of a scripting language has some 30,000.
+const FUNCTIONS_MAX: u32 = 100_000;
+/// Bytes of one function: compiling takes more than proportionally longer for a large one, and the
+/// main loop of an interpreter has some 200 KiB.
+const FUNCTION_BYTES_MAX: u64 = 1024 * 1024;
+/// Modules and components within a component: what toolchains put together has some twenty.
+const PARTS_MAX: u32 = 256;
+/// Types of all of them.
+const TYPES_MAX: u32 = 50_000;
+
 /// Does the component import only what it may, as far as its manifest asks for it?
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -33,6 +43,7 @@ pub(super) fn check(component: &[u8], manifest: &Manifest) -> Result<(), Error> 
         return Err(section::Error::TooLarge.into());
     }
     let mut depth = 0_usize;
+    let (mut functions, mut nested, mut kinds) = (0_u32, 0_u32, 0_u32);
     for payload in Parser::new(0).parse_all(component) {
         match payload.map_err(section::Error::Damaged)? {
             Payload::Version { encoding, .. } => {
@@ -42,6 +53,26 @@ pub(super) fn check(component: &[u8], manifest: &Manifest) -> Result<(), Error> 
                 depth = depth.saturating_add(1);
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CodeSectionStart { count, .. } => {
+                functions = functions.saturating_add(count);
+                bounded("functions", u64::from(functions), u64::from(FUNCTIONS_MAX))?;
+            }
+            Payload::CodeSectionEntry(body) => {
+                let bytes = u64::try_from(body.range().len()).unwrap_or(u64::MAX);
+                bounded("bytes in one function", bytes, FUNCTION_BYTES_MAX)?;
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                nested = nested.saturating_add(1);
+                bounded("parts", u64::from(nested), u64::from(PARTS_MAX))?;
+            }
+            Payload::TypeSection(types) => {
+                kinds = kinds.saturating_add(types.count());
+                bounded("types", u64::from(kinds), u64::from(TYPES_MAX))?;
+            }
+            Payload::ComponentTypeSection(types) => {
+                kinds = kinds.saturating_add(types.count());
+                bounded("types", u64::from(kinds), u64::from(TYPES_MAX))?;
+            }
             Payload::ComponentImportSection(imports) if depth == 1 => {
                 for import in imports {
                     let import = import.map_err(section::Error::Damaged)?;
@@ -61,6 +92,11 @@ pub(super) fn check(component: &[u8], manifest: &Manifest) -> Result<(), Error> 
         }
     }
     Ok(())
+}
+
+/// Compiling takes time and memory for what is in a component: that has a bound before it begins.
+const fn bounded(what: &'static str, found: u64, most: u64) -> Result<(), Error> {
+    if found > most { Err(Error::TooComplex { what, found, most }) } else { Ok(()) }
 }
 
 fn is_permitted(name: &str) -> bool {

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
+use crate::figures::Counting;
 
 /// Which budget a guest overdrew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,16 +27,22 @@ pub enum Overdrawn {
 }
 
 /// Shared between the call and the host functions that run inside it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Meter {
     /// Nanoseconds that the host computed inside the guest's polls.
     host_cpu: AtomicU64,
     /// Nanoseconds that passed inside host calls that wait for something of the host's.
     host_wall: AtomicU64,
     inside_host: AtomicBool,
+    counting: Counting,
 }
 
 impl Meter {
+    pub(super) const fn new(counting: Counting) -> Self {
+        let (host_cpu, host_wall) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { host_cpu, host_wall, inside_host: AtomicBool::new(false), counting }
+    }
+
     /// Run a host function; neither its computing nor its waiting is the guest's.
     pub(super) async fn host<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
         let start = Instant::now();
@@ -113,6 +120,12 @@ struct Metered<'m, F> {
     meter: &'m Meter,
     used: Duration,
     call: Pin<Box<F>>,
+}
+
+impl<F> Drop for Metered<'_, F> {
+    fn drop(&mut self) {
+        self.meter.counting.computed(self.used.saturating_sub(read(&self.meter.host_cpu)));
+    }
 }
 
 impl<F: Future> Future for Metered<'_, F> {

@@ -21,6 +21,7 @@ use crate::broker::Call;
 pub use crate::broker::Cause;
 use crate::content::Section;
 use crate::entry::{Entry, Info, Kind};
+use crate::figures::Counting;
 use crate::path::RelativePath;
 
 /// Why an operation failed.
@@ -196,7 +197,7 @@ macro_rules! operation {
             };
             (store, answer)
         };
-        ended(meter::within($self.limits, meter, call).await, &log)
+        ended(meter::within($self.limits, meter, call).await, &log, &$self.counting)
     }};
 }
 
@@ -448,7 +449,7 @@ impl Connector {
     }
 
     fn store(&self, call: &Arc<Call>) -> Store<State> {
-        store::fresh(&self.engine, self.limits, Arc::clone(call))
+        store::fresh(&self.engine, self.limits, Arc::clone(call), &self.counting)
     }
 
     fn answer<T>(&self, call: &Call, answer: Result<T, wit::Error>) -> Result<T, Error> {
@@ -460,12 +461,19 @@ impl Connector {
 type Left<T> = (Store<State>, wasmtime::Result<Result<T, wit::Error>>);
 
 /// How a call ended; the store is gone after anything but an answer.
-fn ended<T>(ended: Result<Left<T>, Overdrawn>, log: &LogBudget) -> Result<Answer<T>, Error> {
+fn ended<T>(
+    ended: Result<Left<T>, Overdrawn>,
+    log: &LogBudget,
+    counting: &Counting,
+) -> Result<Answer<T>, Error> {
     let last_words = log.last_words();
-    let (store, answer) = ended?;
+    let (store, answer) = ended.inspect_err(|_| counting.overdrawn())?;
     match answer {
         Ok(answer) => Ok((store, answer)),
-        Err(trap) => Err(Error::Trapped(breakdown(&trap, store.data(), last_words))),
+        Err(trap) => {
+            counting.trap();
+            Err(Error::Trapped(breakdown(&trap, store.data(), last_words)))
+        }
     }
 }
 

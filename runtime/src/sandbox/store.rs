@@ -6,11 +6,13 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::WasiCtxBuilder;
 
+use super::clock::{Monotonic, Wall};
 use super::host::{FUEL, State};
 use super::limits::{self, Limits};
 use super::meter::Meter;
 use super::output::{LogBudget, Output};
 use crate::broker::Call;
+use crate::figures::Counting;
 
 /// Bounds what an instance allocates: all its memories together, all its tables together.
 #[derive(Debug)]
@@ -19,14 +21,21 @@ pub(super) struct Limiter {
     memory: usize,
     elements: usize,
     /// The most memory it had, in bytes.
-    pub(super) peak: usize,
+    peak: usize,
     /// Was something refused? Then a trap that follows is explained by it.
     pub(super) refused: bool,
+    counting: Counting,
 }
 
 impl Limiter {
-    const fn new(memory_max: usize) -> Self {
-        Self { memory_max, memory: 0, elements: 0, peak: 0, refused: false }
+    const fn new(memory_max: usize, counting: Counting) -> Self {
+        Self { memory_max, memory: 0, elements: 0, peak: 0, refused: false, counting }
+    }
+}
+
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        self.counting.memory(self.peak);
     }
 }
 
@@ -66,19 +75,26 @@ impl ResourceLimiter for Limiter {
 }
 
 /// A store that can reach this call and nothing else.
-pub(super) fn fresh(engine: &wasmtime::Engine, limits: Limits, call: Arc<Call>) -> Store<State> {
+pub(super) fn fresh(
+    engine: &wasmtime::Engine,
+    limits: Limits,
+    call: Arc<Call>,
+    counting: &Counting,
+) -> Store<State> {
+    counting.instance();
     let log = LogBudget::default();
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(Output(log.clone())).stderr(Output(log.clone()));
     wasi.max_random_size(limits::RANDOM_BYTES_MAX);
+    wasi.monotonic_clock(Monotonic::new()).wall_clock(Wall);
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits::HANDLES_MAX);
-    let limiter = Limiter::new(limits.memory_bytes);
+    let limiter = Limiter::new(limits.memory_bytes, counting.clone());
     let state = State {
         wasi: wasi.build(),
         table,
         limiter,
-        meter: Arc::new(Meter::default()),
+        meter: Arc::new(Meter::new(counting.clone())),
         call,
         log,
         look_left: limits::LOOK_BYTES_FREE,

@@ -98,6 +98,19 @@ impl Writer {
         }
         answer.await.map_err(|_| Error::Closed)?
     }
+
+    /// As [`run`](Self::run), for a thread that may wait.
+    pub(super) fn run_now<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    {
+        let (caller, answer) = oneshot::channel();
+        let change: Box<dyn Change> = Box::new(Waiting { work: Some(work), outcome: None, caller });
+        let queue = self.queue.as_ref().ok_or(Error::Closed)?;
+        queue.send(change).map_err(|_| Error::Closed)?;
+        answer.blocking_recv().map_err(|_| Error::Closed)?
+    }
 }
 
 impl Drop for Writer {

@@ -26,6 +26,7 @@ use crate::path::RelativePath;
 ///
 /// # Errors
 /// When nothing can be done at all: the source is not there, or the target cannot be written.
+#[tracing::instrument(name = "transfer", level = "info", skip_all, fields(destination = %attached.name(), way = "down"))]
 pub async fn download(
     attached: &Attached,
     source: &RelativePath,

@@ -27,6 +27,7 @@ use crate::path::RelativePath;
 ///
 /// # Errors
 /// When nothing can be done at all: the source cannot be read, or the target is no folder.
+#[tracing::instrument(name = "transfer", level = "info", skip_all, fields(destination = %attached.name(), way = "up"))]
 pub async fn upload(
     attached: &Attached,
     source: &Path,
