@@ -1,6 +1,5 @@
 //! The table of abuses: every one of the list has a test, every test that it names is there, and
 //! `tests/README.md` says the same. `WHARF_WRITE=1` writes the page; without it, it is compared.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 #[path = "cases/table.rs"]
 mod table;
