@@ -1,7 +1,6 @@
 //! What an operator does from an empty home to a verified restore, as one transcript: trust a publisher,
 //! install what they signed, sign in with a pasted code, create, validate, copy, look, restore, audit. And at the
 //! end nothing secret lies anywhere.
-#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use wharf_tests::{Ran, Service, Shell, assert_same_tree, noise, steady};
 
