@@ -23,10 +23,10 @@ use crate::{
 };
 
 /// What this version writes. A newer one refuses older programs rather than confuse them.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// Each step takes the schema from its place in this list to the next version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE shelf (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -80,6 +80,54 @@ const MIGRATIONS: [&str; 3] = [
         total INTEGER,
         asked_ms INTEGER NOT NULL
     ) STRICT;
+",
+    "
+    CREATE TABLE survey (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        shelf INTEGER NOT NULL REFERENCES shelf (id) ON DELETE CASCADE,
+        purpose TEXT NOT NULL,
+        begun_ms INTEGER NOT NULL,
+        cursor TEXT,
+        amid INTEGER NOT NULL,
+        UNIQUE (shelf, purpose)
+    ) STRICT;
+    CREATE TABLE survey_todo (
+        survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
+        path TEXT NOT NULL,
+        next TEXT,
+        deep INTEGER NOT NULL,
+        PRIMARY KEY (survey, path)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE survey_found (
+        survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        path TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        modified_ns INTEGER,
+        revision TEXT,
+        algorithm TEXT,
+        hash BLOB,
+        PRIMARY KEY (survey, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX survey_found_path ON survey_found (survey, path);
+    CREATE TABLE survey_node (
+        survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        parent TEXT,
+        name TEXT NOT NULL,
+        size INTEGER,
+        modified_ns INTEGER,
+        revision TEXT,
+        algorithm TEXT,
+        hash BLOB,
+        PRIMARY KEY (survey, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX survey_node_parent ON survey_node (survey, parent);
+    CREATE TABLE survey_outside (
+        survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        PRIMARY KEY (survey, id)
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 
