@@ -5,6 +5,7 @@ mod account;
 mod connector;
 mod destination;
 mod grant;
+mod pace;
 mod transfer;
 mod trust;
 mod vault;

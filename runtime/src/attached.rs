@@ -494,7 +494,10 @@ impl Attached {
                 | Verdict::RetryAfter(pause) => {
                     self.be_silent(operation, pause).await;
                 }
-                Verdict::Deliver | Verdict::RefreshOnce | Verdict::GiveUp(_) => {
+                Verdict::Deliver
+                | Verdict::DeliverAndPause(_)
+                | Verdict::RefreshOnce
+                | Verdict::GiveUp(_) => {
                     return Err(self.error(operation, path, problem));
                 }
             }

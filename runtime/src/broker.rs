@@ -7,6 +7,7 @@
 
 mod arriving;
 mod cause;
+mod circuit;
 mod credential;
 mod folder;
 mod outcome;
@@ -32,9 +33,12 @@ use crate::handle::Handles;
 use crate::hash::Running;
 use crate::manifest::Replay;
 use crate::network::{HttpVersion, Incoming, Network, ReadError, SendError};
+use crate::rate::Flow;
+use crate::retry::circuit::Circuit;
 use crate::retry::{Attempts, Budget, Reason, Verdict};
 use crate::sandbox::limits::REQUESTS_MAX;
 
+use circuit::Notices;
 use outcome::outcome;
 use record::{chain, excerpt};
 use scrub::{Disguises, Scrub};
@@ -104,6 +108,8 @@ pub enum Failure {
 pub struct Settings {
     /// The destination's name.
     pub destination: Arc<str>,
+    /// What its service is called.
+    pub service: Arc<str>,
     /// Its connector: type and version.
     pub connector: Arc<str>,
     /// The component's digest.
@@ -122,6 +128,8 @@ pub struct Settings {
     pub pool: Arc<str>,
     /// The backup directory, where the connector works on this machine.
     pub folder: Option<Folder>,
+    /// How fast; none for as fast as it goes.
+    pub flow: Option<Flow>,
 }
 
 /// One destination's way out.
@@ -137,6 +145,9 @@ pub struct Broker {
     calls: AtomicU64,
     /// Until when this destination is silent, in nanoseconds of the clock's elapsed time.
     paused_until: AtomicU64,
+    /// Does the service answer?
+    circuit: Mutex<Circuit>,
+    notices: Notices,
     /// Of the token that was sent last.
     disguises: Mutex<Option<Arc<Disguises>>>,
 }
@@ -173,6 +184,8 @@ impl Broker {
             clock,
             calls: AtomicU64::new(1),
             paused_until: AtomicU64::new(0),
+            circuit: Mutex::default(),
+            notices: Notices::default(),
             disguises: Mutex::default(),
         })
     }
@@ -384,7 +397,8 @@ impl Call {
             body: Vec::new(),
             maybe_applied: answered.maybe_applied,
         };
-        Ok((reply, Some(Arriving::Network(Box::new(answered.incoming)))))
+        let arriving = Arriving::from_network(answered.incoming, self.broker.settings.flow.clone());
+        Ok((reply, Some(arriving)))
     }
 
     async fn read(&self, answered: Answered, limit: u32) -> Result<Reply, Failure> {
@@ -421,6 +435,9 @@ impl Call {
             if credential.is_none() {
                 credential = self.credential(&allowed).await?;
             }
+            let passed = self.pass(&allowed).await?;
+            // While a token was renewed, or a rate waited for, another request may have been refused.
+            self.wait_for_pause(&allowed).await?;
             let started = self.broker.clock.elapsed();
             let (tap, receipt) = self.tap(&request.carrying);
             let outgoing =
@@ -430,6 +447,7 @@ impl Call {
                 self.sent_bytes.fetch_add(section.size(), Ordering::Relaxed);
             }
             let outcome = outcome(&sent, self.broker.clock.now());
+            self.judge(passed, &allowed, outcome).await?;
             let verdict = attempts.note(outcome, self.elapsed(), &mut || rand::random());
             self.record(
                 &allowed,
@@ -443,6 +461,11 @@ impl Call {
             .await?;
             match verdict {
                 Verdict::Deliver => {
+                    let maybe_applied = attempts.maybe_applied();
+                    return self.deliver(allowed, sent, credential, receipt, maybe_applied);
+                }
+                Verdict::DeliverAndPause(pause) => {
+                    self.pause(pause);
                     let maybe_applied = attempts.maybe_applied();
                     return self.deliver(allowed, sent, credential, receipt, maybe_applied);
                 }
@@ -555,6 +578,7 @@ impl Call {
     }
 
     fn tap_section(&self, section: &Section) -> (Tap, Option<Receipt>) {
+        let flow = self.broker.settings.flow.clone();
         let hashing = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
         let (tap, receipt) = match &*hashing {
             Some(running) if running.at() == section.offset() => {
@@ -563,6 +587,7 @@ impl Call {
             }
             Some(_) | None => (Tap::default(), None),
         };
+        let tap = tap.with_flow(flow);
         match &self.progress {
             Some(progress) => (tap.with_progress(Arc::clone(progress)), receipt),
             None => (tap, receipt),

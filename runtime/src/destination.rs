@@ -30,12 +30,15 @@ use crate::{
     grant::Granted,
     home::{Created, Home, Name, Stamp, Subject},
     path::Directory,
+    rate::Rates,
 };
 
 /// Most operations of one destination at a time.
 pub const THREADS_MAX: u16 = 400;
 /// What a destination gets that does not say: enough to hide latency, few enough for any service.
 pub const THREADS_DEFAULT: u16 = 4;
+/// Most transfers of one destination at a time that can be asked for; what drives Wharf asks for 10 at most.
+pub const TASKS_MAX: u16 = 100;
 /// Most retries of one request.
 pub const RETRIES_MAX: u8 = 10;
 /// What a destination gets that does not say.
@@ -101,6 +104,10 @@ pub struct Destination {
     pub read_only: bool,
     /// Operations at a time, 1 to [`THREADS_MAX`].
     pub threads: u16,
+    /// Transfers at a time on this machine, 0 to [`TASKS_MAX`]; 0 for any number.
+    pub tasks: u16,
+    /// Bytes and requests a second.
+    pub rates: Rates,
     /// Retries of one request, 0 to [`RETRIES_MAX`].
     pub retries: u8,
     /// Which HTTP.
@@ -134,6 +141,8 @@ impl Destination {
             backup_directory,
             read_only: false,
             threads: THREADS_DEFAULT,
+            tasks: 0,
+            rates: Rates::NONE,
             retries: RETRIES_DEFAULT,
             http_version: HttpVersion::Default,
             disk_limit: 0,
@@ -286,6 +295,12 @@ impl Destinations {
         Ok((self.load(name)?, watch))
     }
 
+    /// What tells its file from what it was before; none when there is none.
+    #[must_use]
+    pub fn stamp(&self, name: &Name) -> Option<Stamp> {
+        self.home.destinations().stamp(&file_name(name))
+    }
+
     /// Is there one of this name?
     #[must_use]
     pub fn exists(&self, name: &Name) -> bool {
@@ -349,11 +364,6 @@ impl Destinations {
         let _configuration = self.home.lock(&Subject::Configuration, CONFIGURATION_WAIT)?;
         self.check_deletion(name, caller)?;
         Ok(self.home.destinations().remove(&file_name(name))?)
-    }
-
-    /// Which file of this name there is, if any.
-    fn stamp(&self, name: &Name) -> Option<Stamp> {
-        self.home.destinations().stamp(&file_name(name))
     }
 
     fn users(&self, uses: impl Fn(&Destination) -> bool) -> Result<Vec<Name>, Error> {

@@ -7,8 +7,9 @@
 mod install;
 mod sign_in;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -32,13 +33,14 @@ use crate::leave;
 use crate::manifest::{Manifest, OAuth, OptionError, section};
 use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
 use crate::ownership::Server;
+use crate::rate::{Chosen, Flow};
 use crate::registry::{self, ArtefactKey, Artefacts, Digest, Installed, Registry};
 use crate::retry::Budget;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::{self, Connector, Sandbox};
 use crate::secret::Secret;
 use crate::state::{self, State};
-use crate::threads::Threads;
+use crate::threads::Seat;
 use crate::trust::{self, Trust};
 use crate::usage::{self, Usage};
 use crate::vault::{self, Given, Vault};
@@ -222,6 +224,17 @@ pub struct Host {
     clock: Arc<dyn Clock>,
     sandbox: OnceLock<Sandbox>,
     limits: Limits,
+    /// This process's place at each destination that is attached.
+    seats: Mutex<HashMap<Name, Weak<Seat>>>,
+}
+
+/// What is chosen for one task instead of what its destination says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Choice {
+    /// Operations at a time, if fewer than the destination has.
+    pub threads: Option<u16>,
+    /// How fast.
+    pub rates: Chosen,
 }
 
 impl Host {
@@ -250,6 +263,7 @@ impl Host {
             clock: Arc::new(SystemClock::default()),
             sandbox: OnceLock::new(),
             limits: Limits::default(),
+            seats: Mutex::default(),
             home,
             vault,
         })
@@ -259,6 +273,13 @@ impl Host {
     #[must_use]
     pub const fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// With another source of time, for tests. To be set before anything is attached.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -354,6 +375,14 @@ impl Host {
     /// # Errors
     /// When something it needs is missing, disabled or does not fit.
     pub async fn attach(&self, name: &Name) -> Result<Attached, Error> {
+        self.attach_with(name, Choice::default()).await
+    }
+
+    /// As [`attach`](Self::attach), with something else than the destination says.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub async fn attach_with(&self, name: &Name, choice: Choice) -> Result<Attached, Error> {
         let in_use = self.home.share(&Subject::Use(name.clone()))?;
         let (destination, watch) = self.destinations.watch(name)?;
         if destination.disabled {
@@ -375,6 +404,9 @@ impl Host {
         let handles = Handles::new(self.vault.clone(), name.as_str(), account_name, &manifest.id);
         let folder = self.folder_of(&destination, &manifest)?;
         let place = place(&destination, &manifest);
+        let service: Arc<str> = manifest.name.as_str().into();
+        let threads = self.seat(name).task(choice.threads);
+        let flow = Some(Flow::new(threads.clone(), choice.rates, Arc::clone(&self.clock)));
         let grant = Grant::new(
             manifest,
             &destination.grants,
@@ -393,6 +425,8 @@ impl Host {
             http_version: destination.http_version,
             pool: account_name.unwrap_or(name.as_str()).into(),
             folder,
+            service,
+            flow,
         };
         let budget = Budget::new(settings.retries, settings.elapsed_max);
         let audit = Audit::open(&self.home, name)?;
@@ -403,7 +437,6 @@ impl Host {
         let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), &destination);
         let catalog = Catalog::new(state);
         let shelf = catalog.shelf(name, &place).await?;
-        let threads = Threads::new(destination.threads.into());
         let journal = Journal::new(shelf, self.home.clone());
         Ok(Attached::new(name.clone(), connector, leave, broker, threads, journal, budget, gate, in_use))
     }
@@ -428,6 +461,18 @@ impl Host {
     /// When the database cannot be read.
     pub async fn last_usage(&self, name: &Name) -> Result<Option<Usage>, Error> {
         Ok(usage::of(&State::open(&self.home)?, name).await?)
+    }
+
+    /// This process's place at a destination.
+    fn seat(&self, name: &Name) -> Arc<Seat> {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        seats.retain(|_, seat| seat.strong_count() > 0);
+        if let Some(seat) = seats.get(name).and_then(Weak::upgrade) {
+            return seat;
+        }
+        let seat = Seat::new(&self.home, name, Arc::clone(&self.clock));
+        seats.insert(name.clone(), Arc::downgrade(&seat));
+        seat
     }
 
     /// May this destination have the backup directory that it names? What only the service knows is not

@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod network;
 pub mod ownership;
 pub mod path;
+pub mod rate;
 pub mod registry;
 pub mod retry;
 pub mod rotation;

@@ -264,7 +264,7 @@ fn a_destination_file_that_cannot_be_read() {
     };
     insta::assert_snapshot!(broken(format!("surprise = 1\n{sound}")), @"
     --- stderr
-    error: `destinations/archive.toml` line 1: unknown field `surprise`, expected one of `connector`, `account`, `owner`, `parents`, `backup_directory`, `read_only`, `threads`, `retries`, `http_version`, `disk_limit`, `hidden`, `disabled`, `job_type`, `dr`, `options`, `granted_to`, `grant`
+    error: `destinations/archive.toml` line 1: unknown field `surprise`, expected one of `connector`, `account`, `owner`, `parents`, `backup_directory`, `read_only`, `threads`, `tasks`, `bandwidth_up`, `bandwidth_down`, `requests_per_second`, `retries`, `http_version`, `disk_limit`, `hidden`, `disabled`, `job_type`, `dr`, `options`, `granted_to`, `grant`
     --- exit 14
     ");
     let without: String =
@@ -419,4 +419,68 @@ fn a_home_that_is_not_there() {
     ");
     std::fs::remove_file(file).unwrap();
     shell.install(Service::Dropbox).done();
+}
+
+#[test]
+fn how_fast_a_destination_may_be() {
+    let shell = Shell::with_account(Service::OneDrive);
+    let pace = ["--yes", "--tasks", "1", "--bwlimit", "10M:off", "--tpslimit", "50", "--threads", "2"];
+    shell.create("slow", Service::OneDrive, &pace).done();
+    let file = std::fs::read_to_string(shell.path("home/destinations/slow.toml")).unwrap();
+    for line in ["threads = 2", "tasks = 1", "bandwidth_up = \"10M\"", "requests_per_second = 50"] {
+        assert!(file.lines().any(|other| other == line), "{line}: {file}");
+    }
+    assert!(!file.contains("bandwidth_down"), "{file}");
+    let shown = shell.run(&["destination", "show", "slow"]).done();
+    for line in ["tasks            1", "bandwidth up     10M", "requests a s     50"] {
+        assert!(shown.lines().any(|other| other == line), "{line}: {shown}");
+    }
+    let options = shell.run(&["destination", "show", "slow", "--json"]).json()[0]["options"].clone();
+    assert_eq!((&options["tasks"], &options["bandwidth_up"]), (&1.into(), &"10M".into()));
+
+    let source = shell.file("one.bin", noise(1, 1000));
+    let copied = shell.run(&["copy", &source, "slow:", "--threads", "3"]);
+    let told = "destination `slow` has 2 threads, fewer than the 3 of `--threads`; \
+                set `threads` in `destinations/slow.toml` for more";
+    assert!(copied.stderr.contains(told), "{}", copied.stderr);
+    copied.done();
+    let wrong = shell.run(&["copy", &source, "slow:", "--bwlimit", "10"]).failed(2);
+    assert!(wrong.contains("expected a number and a unit, as in `512K` or `10M`"), "{wrong}");
+    let wrong = shell.run(&["copy", &source, "slow:", "--bwlimit", "10K"]).failed(2);
+    assert!(wrong.contains("it must be from 64K to 1T, or `off`"), "{wrong}");
+
+    let path = shell.path("home/destinations/slow.toml");
+    for (line, expected) in [
+        ("tasks = 101", "`tasks` is 101; it must be from 0 to 100"),
+        ("bandwidth_up = 100", "`bandwidth_up`: 100 bytes a second; it must be from 64K to 1T, or `off`"),
+        ("bandwidth_up = \"10\"", "`bandwidth_up`: \"10\" is no bandwidth"),
+        ("requests_per_second = 0", "`requests_per_second` is 0; it must be from 1 to 10000"),
+    ] {
+        let key = line.split(' ').next().unwrap();
+        let others = file.lines().filter(|other| !other.starts_with(key)).map(|other| format!("{other}\n"));
+        std::fs::write(&path, format!("{line}\n{}", others.collect::<String>())).unwrap();
+        let message = shell.run(&["ls", "slow:"]).failed(14);
+        assert!(message.contains(expected), "{line}: {message}");
+    }
+}
+
+#[test]
+fn a_copy_waits_for_another_where_one_at_a_time_is_asked_for() {
+    let shell = Shell::with_account(Service::OneDrive);
+    shell.create("archive", Service::OneDrive, &["--yes", "--tasks", "1"]).done();
+    let (large, small) =
+        (shell.file("large.bin", noise(1, 3_000_000)), shell.file("small.bin", noise(2, 1000)));
+    let mut first = shell.command(&["copy", &large, "archive:", "--bwlimit", "1M"]);
+    let mut first = first.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let is_at_work =
+        || std::fs::read(shell.path("home/locks/threads-archive")).is_ok_and(|board| board.len() > 16);
+    while !is_at_work() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let second = shell.run(&["copy", &small, "archive:"]);
+    assert!(first.try_wait().unwrap().is_some(), "the second one was done before the first");
+    let told = "waiting: 1 transfer runs of destination `archive` on this machine, and no more may";
+    assert!(second.stderr.contains(told), "{}", second.stderr);
+    second.done();
+    assert!(first.wait().unwrap().success());
 }

@@ -116,14 +116,14 @@ fn what_may_change_and_what_was_decided_for_good() {
     ");
     insta::assert_snapshot!(shell.run(&["destination", "modify", "archive", "--option", "colour=red"]), @"
     --- stderr
-    error: destination `archive`: there is no option `colour`; the connector has `drive_id`
+    error: destination `archive`: there is no option `colour`; the connector has `app_folder`, `drive_id`, `opaque_names`, `permanent_delete`
     hint: run `wharf connector show onedrive` to see its options
     --- exit 2
     ");
     insta::assert_snapshot!(shell.run(&["destination", "modify", "archive", "--account", "nobody"]), @"
     --- stderr
     error: destination `archive` names account `nobody`, which does not exist
-    hint: run `wharf account add nobody --type onedrive --token-file FILE` first
+    hint: run `wharf account add nobody --type onedrive` first
     --- exit 3
     ");
     insta::assert_snapshot!(shell.run(&["destination", "modify", "missing", "--threads", "1"]), @"

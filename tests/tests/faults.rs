@@ -217,6 +217,38 @@ async fn a_pause_holds_for_the_account_in_every_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_processes_together_have_no_more_than_a_destination_s_threads() {
+    let rig = Rig::new().await;
+    let first = rig.destination_with(Service::OneDrive, "archive", |one| one.threads = 3).await;
+    let other = rig.another_host();
+    let second = other.attach(first.name()).await.unwrap();
+    let rooms = [rig.room("one"), rig.room("two")];
+    for (room, seed) in rooms.iter().zip([1_u64, 100]) {
+        for number in 0..40 {
+            std::fs::write(room.join(format!("{number}")), noise(seed + number, 2_000)).unwrap();
+        }
+    }
+    first.make_folder(&path("a")).await.unwrap();
+    second.make_folder(&path("b")).await.unwrap();
+    rig.cloud.clear_log();
+    rig.cloud.set_latency(Duration::from_millis(20));
+    let options = Options::default();
+    let (one, two) =
+        tokio::join!(up(&first, &rooms[0], "a", &options), up(&second, &rooms[1], "b", &options));
+    assert_eq!((one.0.files_copied, two.0.files_copied), (40, 40));
+    // What the service had in hand at each request's arrival, the milliseconds of its replies rounded down.
+    let log = rig.cloud.log();
+    let end = |entry: &cloud::LogEntry| {
+        entry.time + jiff::SignedDuration::from_millis(i64::try_from(entry.elapsed_ms).unwrap())
+    };
+    let at_once = |entry: &cloud::LogEntry| {
+        log.iter().filter(|other| other.time <= entry.time && end(other) > entry.time).count()
+    };
+    assert_eq!(log.iter().map(at_once).max(), Some(3), "as many as there are, and no more");
+    assert_eq!((first.threads().free(), second.threads().free()), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_changes_while_it_is_sent_is_not_stored() {
     let rig = Rig::new().await;
     for service in Service::ALL {

@@ -58,7 +58,7 @@ fn a_route_is_taken_back_and_given_again() {
     dev.wharf.onedrive@0.1.0 will be allowed to do this for destination `archive`:
     Writes:
       put           upload a file in one request
-                    PUT https://graph.microsoft.com/v1.0/{drive}/root:{item}:/content
+                    PUT https://graph.microsoft.com/v1.0/{drive}/{root}:{item}:/content
                     inside the backup directory
     error: nobody is there to answer: grant this to destination `archive`?
     hint: add `--yes` if you agree
@@ -110,7 +110,7 @@ fn a_grant_in_its_file() {
     [[grant]]
     route = "put"
     allows = [
-        'PUT https://graph.microsoft.com/v1.0/{drive}/root:{item}:/content ({item} without any of "*:<>?|)',
+        'PUT https://graph.microsoft.com/v1.0/{drive}/{root}:{item}:/content ({item} without any of "*:<>?|)',
         "carries bytes of the connector's own",
         "carries bytes of the file",
         "header content-type",
@@ -120,6 +120,7 @@ fn a_grant_in_its_file() {
         "with the account's token",
         "writes",
         "{drive} is drives/{} by the option drive_id, else me/drive",
+        "{root} is special/approot by the option app_folder, else root",
     ]
 
     [[grant]]

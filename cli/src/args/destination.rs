@@ -11,6 +11,7 @@ use wharf_runtime::home::Name;
 use wharf_runtime::path::{self, Directory, RelativePath};
 
 use super::Renewal;
+use super::pace::Pace;
 
 /// Destinations.
 #[derive(Debug, Subcommand)]
@@ -152,6 +153,8 @@ pub(crate) struct DestinationCreate {
     #[arg(long, value_name = "N", default_value_t = THREADS_DEFAULT,
           value_parser = value_parser!(u16).range(1..=i64::from(THREADS_MAX)))]
     pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
     /// Retries of one request, 0 to 10
     #[arg(long, value_name = "N", default_value_t = RETRIES_DEFAULT,
           value_parser = value_parser!(u8).range(0..=i64::from(RETRIES_MAX)))]
@@ -206,6 +209,8 @@ pub(crate) struct DestinationModify {
     /// Operations at a time, 1 to 400; fewer when the service limits you
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=i64::from(THREADS_MAX)))]
     pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
     /// Retries of one request, 0 to 10
     #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(0..=i64::from(RETRIES_MAX)))]
     pub(crate) retries: Option<u8>,

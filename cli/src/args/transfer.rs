@@ -1,8 +1,11 @@
 //! `wharf copy`, `move`, `ls`, `rm`.
 
-use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{Args, value_parser};
 
+use wharf_runtime::destination::THREADS_MAX;
+
+use super::pace::Pace;
 use crate::filter::Pattern;
 use crate::location::{Location, Remote};
 
@@ -21,11 +24,16 @@ Examples:
   wharf copy archive:data /srv/restored      and back
   wharf copy archive:data archive:data.old   at the service, under another path
   wharf copy /srv archive: --exclude '*.tmp' --exclude 'cache/' --dry-run
+  wharf copy /srv archive: --bwlimit 10M:off --tasks 2
 
 Patterns are rclone's: `*` does not cross a `/`, and `**` stands for any number of folders. One that
 begins with `/` starts at the copied folder, any other at each folder below it too. `cache/` is
 everything in such a folder. A file is copied when it matches an --include, if there are any, and no
---exclude.")]
+--exclude.
+
+Transfers of one destination that run at the same time share its threads evenly, and its rates, on
+this machine. --tasks, --bwlimit and --tpslimit count for this run instead of what the destination
+says.")]
 pub(crate) struct Copy {
     /// What to copy: a local path, or NAME:PATH
     #[arg(value_name = "SRC", value_parser = OsStringValueParser::new().try_map(Location::parse))]
@@ -51,6 +59,11 @@ pub(crate) struct Copy {
     /// Store modification times at the service too; costs one more request for each small file
     #[arg(long)]
     pub(crate) times: bool,
+    /// Operations at a time in this run, at most as many as the destination has
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=i64::from(THREADS_MAX)))]
+    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
 }
 
 /// Give a file, or a folder with everything in it, another path at its destination

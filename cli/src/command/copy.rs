@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wharf_runtime::attached::{Attached, Room};
+use wharf_runtime::host::Choice;
 use wharf_runtime::transfer::{self, Options, Summary};
 
 use super::{Desk, moving, recorded};
@@ -47,6 +48,8 @@ fn at_the_service(desk: Desk<'_>, copy: &Copy, source: &Remote, target: &Remote)
         || copy.dry_run
         || copy.copy_links
         || copy.times
+        || copy.threads.is_some()
+        || copy.pace.is_said()
         || !copy.include.is_empty()
         || !copy.exclude.is_empty();
     if chosen {
@@ -85,7 +88,8 @@ impl Direction<'_> {
             Failure::new(Exit::Failed, format!("signals cannot be listened to: {problem}"))
         })?;
         let host = desk.host()?;
-        let attached = host.attach(&self.remote().destination).await?;
+        let choice = Choice { threads: copy.threads, rates: copy.pace.chosen() };
+        let attached = host.attach_with(&self.remote().destination, choice).await?;
         let installed =
             host.registry().get(&host.destinations().load(&self.remote().destination)?.connector)?;
         desk.output.detail(format_args!(
@@ -95,12 +99,20 @@ impl Direction<'_> {
             super::connector::signature(&installed)
         ));
         self.say_if_unknown(desk, &attached, copy).await?;
+        if !copy.dry_run {
+            begin(desk, copy, &attached, &mut interrupts).await?;
+        }
         let progress = Progress::new(desk.output, copy.dry_run);
-        let outcome = tokio::select! {
-            biased;
-            () = interrupts.next() => None,
-            outcome = Box::pin(self.copy(&attached, &options, &progress)) => Some(outcome),
+        let mut work = Box::pin(self.copy(&attached, &options, &progress));
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                () = interrupts.next() => break None,
+                text = attached.broker().notice() => desk.output.warning(text),
+                outcome = &mut work => break Some(outcome),
+            }
         };
+        drop(work);
         let verdict = match outcome {
             Some(Ok(summary)) => progress.finish(&summary, &self.place()),
             Some(Err(error)) => Err(progress.failed(error)),
@@ -144,6 +156,38 @@ impl Direction<'_> {
                 transfer::download(attached, &source.path, target, options, progress).await
             }
         }
+    }
+}
+
+/// Wait for other transfers of the destination, if no more of them are to run at a time.
+async fn begin(
+    desk: Desk<'_>,
+    copy: &Copy,
+    attached: &Attached,
+    interrupts: &mut Interrupts,
+) -> Result<(), Failure> {
+    let (threads, name) = (attached.threads(), attached.name());
+    let there_are = threads.limit();
+    if let Some(asked) = copy.threads.filter(|asked| usize::from(*asked) > there_are) {
+        desk.output.note(format_args!(
+            "destination `{name}` has {there_are} threads, fewer than the {asked} of `--threads`; set `threads` in `destinations/{name}.toml` for more"
+        ));
+    }
+    if threads.try_begin(copy.pace.tasks) {
+        return Ok(());
+    }
+    let others = threads.running();
+    desk.output.note(format_args!(
+        "waiting: {} of destination `{name}` on this machine, and no more may",
+        if others == 1 { "1 transfer runs".to_owned() } else { format!("{others} transfers run") }
+    ));
+    tokio::select! {
+        biased;
+        () = interrupts.next() => {
+            let message = format!("interrupted while waiting for another transfer of destination `{name}`");
+            Err(Failure::new(Exit::Interrupted, message).with_hint("run the same command again; nothing was copied yet"))
+        }
+        () = threads.begin(copy.pace.tasks) => Ok(()),
     }
 }
 

@@ -94,6 +94,8 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
         owner: create.owner.clone(),
         read_only: create.read_only,
         threads: create.threads,
+        tasks: create.pace.tasks.unwrap_or_default(),
+        rates: create.pace.rates(),
         retries: create.retries,
         http_version: create.http_version.into(),
         parents: create.parents.clone(),

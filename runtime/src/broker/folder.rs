@@ -78,7 +78,8 @@ impl Call {
         let opened = folder::blocking(place, move || folder.open(allowed.path(), offset, length)).await;
         let bytes = opened.as_ref().map_or(0, |(_, section)| section.size());
         let (item, section) = self.record_deed(&deed, opened, 0, bytes).await?;
-        Ok((item, Arriving::File(Box::new(section.body(Tap::default())))))
+        let arriving = Arriving::from_file(section.body(Tap::default()), self.broker.settings.flow.clone());
+        Ok((item, arriving))
     }
 
     /// Store a file. It is hashed and told like a section that is sent, and counts as sent when it is

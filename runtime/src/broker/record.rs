@@ -38,6 +38,7 @@ impl Call {
     ) -> Result<(), Failure> {
         let (decision, wait) = match verdict {
             Verdict::Deliver => (Decision::Allowed, None),
+            Verdict::DeliverAndPause(wait) => (Decision::Allowed, Some(wait)),
             Verdict::RetryAfter(wait) => (Decision::Retried, Some(wait)),
             Verdict::RefreshOnce => (Decision::Retried, None),
             Verdict::PauseAccount(wait) | Verdict::PauseDestination(wait) => (Decision::Paused, Some(wait)),

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Error, READ_BYTES, Section, Source, length};
 use crate::hash::Running;
+use crate::rate::{Flow, Hold};
 
 /// Told how many bytes went to the socket, each time some did. A retry tells it again.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
@@ -27,6 +28,7 @@ pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 pub struct Tap {
     hash: Option<(Running, oneshot::Sender<Running>)>,
     progress: Option<Progress>,
+    flow: Option<Flow>,
 }
 
 impl Tap {
@@ -34,13 +36,20 @@ impl Tap {
     #[must_use]
     pub fn hashing(running: Running) -> (Self, Receipt) {
         let (sender, receiver) = oneshot::channel();
-        (Self { hash: Some((running, sender)), progress: None }, Receipt(receiver))
+        (Self { hash: Some((running, sender)), ..Self::default() }, Receipt(receiver))
     }
 
     /// Tell `progress` as well.
     #[must_use]
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// Send no faster than the destination's bandwidth allows.
+    #[must_use]
+    pub fn with_flow(mut self, flow: Option<Flow>) -> Self {
+        self.flow = flow;
         self
     }
 }
@@ -71,6 +80,9 @@ pub struct Body {
     reader: Reader,
     receipt: Option<oneshot::Sender<Running>>,
     progress: Option<Progress>,
+    flow: Option<Box<Flow>>,
+    /// What the block that is next waits for; it has asked when this is there.
+    hold: Option<Mutex<Hold>>,
     /// Bytes not yet handed over.
     left: u64,
     /// The block that was handed over last; its memory is used again once the socket is done with it.
@@ -97,7 +109,8 @@ impl Body {
         let source = Arc::clone(&section.source);
         let left = section.size;
         let reader = Reader::Done;
-        let mut body = Self { source, reader, receipt, progress: tap.progress, left, sent: Bytes::new() };
+        let (progress, flow) = (tap.progress, tap.flow.map(Box::new));
+        let mut body = Self { source, reader, receipt, progress, flow, hold: None, left, sent: Bytes::new() };
         let work = Work { section, at: 0, running };
         if left == 0 {
             body.complete(work);
@@ -126,6 +139,25 @@ impl Body {
             progress(length(&block));
         }
         Frame::data(block)
+    }
+
+    /// Wait until the bandwidth lets the block go that was read.
+    fn poll_hold(&mut self, read: &Read, context: &mut Context<'_>) -> Poll<()> {
+        let (Some(flow), Ok((block, _))) = (&self.flow, read) else { return Poll::Ready(()) };
+        let hold = self.hold.get_or_insert_with(|| Mutex::new(flow.up(length(block))));
+        // A body is handed between threads, and polled by one: nobody is waited for here.
+        let hold = hold.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let polled = hold.as_mut().map_or(Poll::Ready(()), |hold| hold.as_mut().poll(context));
+        if polled.is_ready() {
+            self.hold = None;
+        }
+        polled
+    }
+
+    /// Does it wait for its own bandwidth, and for nobody else?
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.hold.is_some()
     }
 
     fn complete(&mut self, work: Work) {
@@ -159,6 +191,10 @@ impl http_body::Body for Body {
                     }
                 },
                 Reader::Read(read) => {
+                    if body.poll_hold(&read, context).is_pending() {
+                        body.reader = Reader::Read(read);
+                        return Poll::Pending;
+                    }
                     return Poll::Ready(Some(read.map(|(block, work)| body.hand_over(block, work))));
                 }
                 Reader::Done => return Poll::Ready(None),

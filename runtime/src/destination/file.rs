@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ALLOWS_MAX, ConnectorReference, DISK_LIMIT_PERCENT_MAX, Destination, GRANTS_MAX, HttpVersion, JobType,
-    OPTIONS_MAX, PARENTS_MAX, RETRIES_DEFAULT, RETRIES_MAX, Setting, TEXT_BYTES_MAX, THREADS_DEFAULT,
-    THREADS_MAX, is_connector_name, shorten,
+    OPTIONS_MAX, PARENTS_MAX, RETRIES_DEFAULT, RETRIES_MAX, Setting, TASKS_MAX, TEXT_BYTES_MAX,
+    THREADS_DEFAULT, THREADS_MAX, is_connector_name, shorten,
 };
 use crate::{
     grant::{Granted, GrantedRoute, Scope},
     home::Name,
     path::{self, Directory},
+    rate::{Bandwidth, REQUESTS_PER_SECOND_MAX, Rates},
     toml_file,
 };
 
@@ -32,6 +33,14 @@ struct File {
     read_only: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     threads: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tasks: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bandwidth_up: Option<Speed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bandwidth_down: Option<Speed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requests_per_second: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retries: Option<i64>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -53,6 +62,14 @@ struct File {
     granted_to: Option<String>,
     #[serde(default, rename = "grant", skip_serializing_if = "Vec::is_empty")]
     grants: Vec<Grant>,
+}
+
+/// A bandwidth: `"10M"`, or bytes a second.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Speed {
+    Bytes(i64),
+    Text(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +94,10 @@ pub(super) fn write(destination: &Destination) -> Result<String, String> {
         backup_directory: destination.backup_directory.as_str().to_owned(),
         read_only: destination.read_only,
         threads: number(i64::from(destination.threads), i64::from(THREADS_DEFAULT)),
+        tasks: number(i64::from(destination.tasks), 0),
+        bandwidth_up: destination.rates.up.map(|rate| Speed::Text(rate.to_string())),
+        bandwidth_down: destination.rates.down.map(|rate| Speed::Text(rate.to_string())),
+        requests_per_second: destination.rates.requests.map(i64::from),
         retries: number(i64::from(destination.retries), i64::from(RETRIES_DEFAULT)),
         http_version: destination.http_version,
         disk_limit: number(i64::from(destination.disk_limit), 0),
@@ -106,6 +127,12 @@ fn check(name: &Name, file: File) -> Result<Destination, String> {
         backup_directory: Directory::parse(&file.backup_directory).map_err(directory)?,
         read_only: file.read_only,
         threads: within("threads", file.threads, 1, THREADS_MAX, THREADS_DEFAULT)?,
+        tasks: within("tasks", file.tasks, 0, TASKS_MAX, 0)?,
+        rates: Rates {
+            up: bandwidth("bandwidth_up", file.bandwidth_up.as_ref())?,
+            down: bandwidth("bandwidth_down", file.bandwidth_down.as_ref())?,
+            requests: requests(file.requests_per_second)?,
+        },
         retries: within("retries", file.retries, 0, RETRIES_MAX, RETRIES_DEFAULT)?,
         http_version: file.http_version,
         disk_limit: within("disk_limit", file.disk_limit, 0, DISK_LIMIT_PERCENT_MAX, 0)?,
@@ -129,6 +156,21 @@ where
         Ok(number) if number >= min && number <= max => Ok(number),
         _ => Err(format!("`{key}` is {value}; it must be from {min} to {max}")),
     }
+}
+
+/// `off` is what it is without the key.
+fn bandwidth(key: &str, speed: Option<&Speed>) -> Result<Option<Bandwidth>, String> {
+    let parsed = match speed {
+        None => return Ok(None),
+        Some(Speed::Text(text)) if text == "off" => return Ok(None),
+        Some(Speed::Text(text)) => shorten(text).parse(),
+        Some(Speed::Bytes(bytes)) => Bandwidth::new(u64::try_from(*bytes).unwrap_or_default()),
+    };
+    parsed.map(Some).map_err(|problem| format!("`{key}`: {problem}"))
+}
+
+fn requests(value: Option<i64>) -> Result<Option<u32>, String> {
+    value.map(|_| within("requests_per_second", value, 1, REQUESTS_PER_SECOND_MAX, 1)).transpose()
 }
 
 fn check_user(key: &str, user: String) -> Result<String, String> {

@@ -54,6 +54,8 @@ const fn folder(access: Access) -> &'static str {
 
 fn lines(manifest: &Manifest, route: &Route) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
+    let condition = route.only_with.as_ref().map(|option| format!(" (only with the option {option})"));
+    let condition = condition.unwrap_or_default();
     match &route.address {
         Address::Built { template, at_root, item_forbid } => {
             let forbidden: String = item_forbid.iter().collect();
@@ -62,15 +64,18 @@ fn lines(manifest: &Manifest, route: &Route) -> BTreeSet<String> {
             } else {
                 String::new()
             };
-            lines.insert(format!("{} {template}{bound}", route.method.as_str()));
-            lines.extend(at_root.iter().map(|at_root| format!("{} {at_root}", route.method.as_str())));
+            lines.insert(format!("{} {template}{bound}{condition}", route.method.as_str()));
+            let method = route.method.as_str();
+            lines.extend(at_root.iter().map(|at_root| format!("{method} {at_root}{condition}")));
             let templates = std::iter::once(template).chain(at_root);
             lines.extend(templates.flat_map(|template| blanks(manifest, template)));
         }
         Address::Minted { name, hosts } => {
             let method = route.method.as_str();
             lines.extend(
-                hosts.iter().map(|host| format!("{method} to {host}, where the service said ({name})")),
+                hosts
+                    .iter()
+                    .map(|host| format!("{method} to {host}, where the service said ({name}){condition}")),
             );
         }
     }

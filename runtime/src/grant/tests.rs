@@ -374,6 +374,11 @@ fn a_route_that_became_wider_is_not_in_force_until_somebody_agrees() {
         "read",
         &["argument id"],
     );
+    check(
+        &|text| drop(text["routes"][5].as_object_mut().unwrap().remove("only_with")),
+        "erase",
+        &["DELETE https://api.example.com/2/files{item}"],
+    );
     // As much, or less.
     check(&|text| text["routes"][0]["does"] = json!("something else"), "list", &[]);
     check(&|text| text["version"] = json!("2.0.0"), "list", &[]);

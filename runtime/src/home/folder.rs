@@ -209,6 +209,17 @@ impl Folder {
         remove().map_err(|source| self.error("remove", name, source))
     }
 
+    /// Remove a file that means nothing once nobody has it open: after a power cut it may be there again.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn forget(&self, name: &str) -> Result<(), Error> {
+        match self.dir.remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.error("remove", name, error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Give a file another name durably, replacing one that is there.
     ///
     /// # Errors

@@ -17,10 +17,23 @@ const PREFIX: &str = "run-";
 pub struct Run {
     home: Home,
     name: String,
+    number: u128,
     _file: File,
 }
 
 impl Run {
+    /// The name of the process that bears this number.
+    #[must_use]
+    pub fn name_of(number: u128) -> String {
+        format!("{PREFIX}{number:032x}")
+    }
+
+    /// The number in its name, which no other process has.
+    #[must_use]
+    pub const fn number(&self) -> u128 {
+        self.number
+    }
+
     /// The name that its work bears.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -31,7 +44,7 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         // Its lock goes with its handle; a file that stays behind is taken away by whoever looks next.
-        self.home.locks().remove(&self.name).unwrap_or_default();
+        self.home.locks().forget(&self.name).unwrap_or_default();
     }
 }
 
@@ -42,12 +55,13 @@ impl Home {
     /// When the file cannot be made or locked.
     pub fn run(&self) -> Result<Run, Error> {
         loop {
-            let name = format!("{PREFIX}{:032x}", rand::rng().random::<u128>());
+            let number = rand::rng().random::<u128>();
+            let name = Run::name_of(number);
             let file = self.locks().open_in_place(&name)?;
             let locked = lock_now(&file).map_err(|source| self.locks().error("lock", &name, source))?;
             // Between making and locking it, somebody may have taken it for a dead one's.
             if locked && self.locks().has(&name) {
-                return Ok(Run { home: self.clone(), name, _file: file });
+                return Ok(Run { home: self.clone(), name, number, _file: file });
             }
         }
     }
@@ -62,7 +76,7 @@ impl Home {
         }
         let file = self.locks().open_in_place(name)?;
         if lock_now(&file).map_err(|source| self.locks().error("lock", name, source))? {
-            self.locks().remove(name)?;
+            self.locks().forget(name)?;
             return Ok(false);
         }
         Ok(true)

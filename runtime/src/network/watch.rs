@@ -139,6 +139,8 @@ impl http_body::Body for Watched {
                 watched.watch.moved(watched.body.left());
             }
             Poll::Ready(Some(Err(error))) => watched.watch.failed(error.clone()),
+            // A peer is not to blame for a bandwidth of ours.
+            Poll::Pending if watched.body.is_held() => watched.watch.moved(watched.body.left()),
             Poll::Ready(None) | Poll::Pending => {}
         }
         polled

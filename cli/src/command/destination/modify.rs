@@ -60,7 +60,8 @@ fn check_decided(modify: &DestinationModify) -> Result<(), Failure> {
 }
 
 fn says_anything(modify: &DestinationModify) -> bool {
-    modify.account.is_some()
+    modify.pace.is_said()
+        || modify.account.is_some()
         || modify.threads.is_some()
         || modify.retries.is_some()
         || modify.http_version.is_some()
@@ -88,6 +89,8 @@ fn apply(modify: &DestinationModify, configured: &mut Configured) {
     }
     configured.options.retain(|key, _| !modify.unset_options.contains(key));
     configured.threads = modify.threads.unwrap_or(configured.threads);
+    configured.tasks = modify.pace.tasks.unwrap_or(configured.tasks);
+    configured.rates = modify.pace.over(configured.rates);
     configured.retries = modify.retries.unwrap_or(configured.retries);
     configured.http_version = modify.http_version.map_or(configured.http_version, Into::into);
     configured.job_type = modify.job_type.map_or(configured.job_type, Into::into);

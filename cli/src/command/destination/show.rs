@@ -171,6 +171,7 @@ fn facts(
         ("hidden", yes_or_no(configured.hidden)),
         ("disabled", yes_or_no(configured.disabled)),
     ];
+    facts.extend(paces(configured).map(|(_, name, value)| (name, value)));
     for (name, value) in &configured.options {
         facts.push(("option", format!("{name} = {}", harmless(&to_json(value).to_string()))));
     }
@@ -196,6 +197,20 @@ const fn job_type(kind: JobType) -> &'static str {
         JobType::Backup => "backup",
         JobType::Clones => "clones",
     }
+}
+
+/// How fast it may be, where that is said: the key, its name and its value.
+fn paces(configured: &Configured) -> impl Iterator<Item = (&'static str, &'static str, String)> {
+    let rates = configured.rates;
+    let tasks = Some(configured.tasks).filter(|tasks| *tasks > 0);
+    [
+        ("tasks", "tasks", tasks.map(|tasks| tasks.to_string())),
+        ("bandwidth_up", "bandwidth up", rates.up.map(|rate| rate.to_string())),
+        ("bandwidth_down", "bandwidth down", rates.down.map(|rate| rate.to_string())),
+        ("requests_per_second", "requests a s", rates.requests.map(|rate| rate.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(key, name, value)| Some((key, name, value?)))
 }
 
 fn granted(output: &Output, configured: &Configured, manifest: &Manifest) -> Result<(), Failure> {
@@ -291,6 +306,10 @@ pub(super) fn json<'a>(
     let mut options = Map::new();
     options.insert("path".to_owned(), configured.backup_directory.as_str().into());
     options.insert("threads".to_owned(), configured.threads.into());
+    options.extend(paces(configured).map(|(key, _, value)| {
+        let number = value.parse::<u64>().map(Value::from);
+        (key.to_owned(), number.unwrap_or_else(|_| value.into()))
+    }));
     options.insert("retries".to_owned(), configured.retries.into());
     options.insert("http_version".to_owned(), http_version(configured.http_version).into());
     options.extend(configured.options.iter().map(|(name, value)| (name.clone(), to_json(value))));
