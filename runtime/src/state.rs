@@ -268,7 +268,11 @@ fn connect(path: &std::path::Path) -> Result<Connection, rusqlite::Error> {
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
     connection
-        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+        // What is deleted is overwritten: names that a survey drops are not to be read in the file.
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
+             PRAGMA secure_delete = ON;",
+        )?;
     Ok(connection)
 }
 

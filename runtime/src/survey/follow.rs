@@ -36,15 +36,18 @@ pub(super) async fn follow(attached: &Attached, stage: &Stage) -> Result<Followe
     let mut known = stage.standing(Purpose::Follow).await?;
     let mut restarts = 0;
     loop {
-        let had_cursor = known.as_ref().is_some_and(|standing| standing.cursor.is_some());
         let reason = match round(attached, stage, known.take()).await {
             Ok(Ended::Whole(standing)) => return Ok(Followed::Whole(standing)),
             Ok(Ended::Partial) => "folders keep coming in from outside of the backup directory",
             Err(Error::Operation(error)) if is_refusal(&error, &Refusal::CursorGone) => {
                 "it forgets each time what it has told"
             }
-            // A directory that is not there has nothing in it.
-            Err(Error::Operation(error)) if !had_cursor && is_refusal(&error, &Refusal::NotFound) => {
+            // A directory that is not there has nothing in it, when that is said of all that is there.
+            Err(Error::Operation(error)) if is_refusal(&error, &Refusal::NotFound) => {
+                let begun = stage.standing(Purpose::Follow).await?;
+                if begun.is_some_and(|standing| standing.cursor.is_some()) {
+                    return Err(error.into());
+                }
                 let standing = stage.begin(Purpose::Follow, attached.broker().clock().now(), None).await?;
                 return Ok(Followed::Whole(standing));
             }
