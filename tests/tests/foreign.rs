@@ -120,28 +120,6 @@ fn rclone_with_dropbox() {
     assert!(foreign.stored(Service::Dropbox, "").is_empty());
 }
 
-/// A tree listed by what changed, which has ids and no paths, is the tree that folder after folder gives.
-#[test]
-fn rclone_lists_onedrive_by_what_changed() {
-    let foreign = Foreign::new();
-    let room = foreign.shell.path("data");
-    sample(&room);
-    std::fs::remove_file(room.join("sub/fifty.bin")).unwrap();
-    foreign.rclone(&["copy", "data", "onedrive:bk"]).done();
-    // Renamed after they were told, so that items come before their folders.
-    foreign.rclone(&["moveto", "onedrive:bk/sub", "onedrive:bk/sub2"]).done();
-    let walked = foreign.rclone(&["lsf", "-R", "--hash", "QuickXorHash", "--format", "psh", "onedrive:"]);
-    let walked = walked.lines();
-    assert!(walked.len() > 30 && walked.iter().any(|line| line.contains("sub2/deep/leaf.txt")), "{walked:?}");
-    foreign.shell.cloud.clear_log();
-    let fast = ["lsf", "-R", "--hash", "QuickXorHash", "--format", "psh", "--fast-list", "--onedrive-delta"];
-    let told = foreign.rclone(&[&fast[..], &["onedrive:"]].concat()).lines();
-    assert_eq!(told, walked);
-    let kinds = foreign.shell.cloud.summary().kinds;
-    assert!(kinds.contains_key("onedrive.delta") && !kinds.contains_key("onedrive.children"), "{kinds:?}");
-    foreign.assert_served();
-}
-
 /// One request for each file instead of batches.
 #[test]
 fn rclone_with_dropbox_file_by_file() {
