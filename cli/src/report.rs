@@ -13,8 +13,8 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, registry, rotation, sandbox, state, transfer,
-    trust, validate, vault,
+    account, attached, audit, catalog, destination, home, host, registry, rotation, sandbox, state, survey,
+    transfer, trust, validate, vault,
 };
 
 use crate::exit::Exit;
@@ -162,6 +162,7 @@ known! {
     rotation::Error => |error| Exit::from(error);
     vault::Error => |error| Exit::from(error);
     state::Error => |_| Exit::Home;
+    survey::Error => |error| Exit::from(error.kind());
     transfer::Error => |error| Exit::from(error.kind());
     trust::Error => |error| Exit::from(error);
     trust::sign::Error => |_| Exit::Usage;

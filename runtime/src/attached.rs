@@ -32,7 +32,7 @@ use crate::path::RelativePath;
 use crate::retry::{Attempts, Budget, Outcome, Verdict};
 use crate::sandbox::Connector;
 use crate::sandbox::operation::{
-    self, Download, Page, Progress, Refusal, Relocation, Removal, Space, Staged,
+    self, ChangesPage, Download, Page, Progress, Refusal, Relocation, Removal, Space, Staged,
 };
 use crate::threads::{Permit, Threads};
 
@@ -392,6 +392,15 @@ impl Attached {
         let space = self.run("usage", &root, |call| async move { self.connector.usage(&call).await }).await?;
         self.gate.note_usage(self.shelf(), space).await;
         Ok(space)
+    }
+
+    /// What changed since a cursor, or all that is there?
+    ///
+    /// # Errors
+    /// Why it cannot be told; [`Refusal::Unsupported`] where the service cannot.
+    pub async fn changes(&self, cursor: Option<&str>) -> Result<ChangesPage, Error> {
+        let root = RelativePath::root();
+        self.run("changes", &root, |call| async move { self.connector.changes(&call, cursor).await }).await
     }
 
     /// See that there is a folder to hold `path`.

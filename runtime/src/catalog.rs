@@ -19,6 +19,9 @@ use crate::{
 /// Entries of one [`Shelf::under`] page at most: some hundred kilobytes.
 pub const PAGE_ENTRIES_MAX: u32 = 1000;
 
+/// Columns of an entry, as [`entry_at`] reads them.
+pub(crate) const COLUMNS: &str = "path, size, modified_ns, revision, block_sha256, quickxor, stored_ms";
+
 /// What the catalog can say.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the catalog of destination `{destination}` cannot be used")]
@@ -135,10 +138,7 @@ impl Shelf {
         let (id, path) = (self.id, path.clone());
         self.read(move |connection| {
             connection
-                .prepare_cached(concat!(
-                    "SELECT path, size, modified_ns, revision, block_sha256, quickxor, stored_ms",
-                    " FROM entry WHERE shelf = ?1 AND path = ?2"
-                ))?
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM entry WHERE shelf = ?1 AND path = ?2"))?
                 .query_row(params![id, path.as_str()], entry_of)
                 .optional()
         })
@@ -160,9 +160,9 @@ impl Shelf {
         let start = after.map_or(first.as_str(), |after| after.as_str().max(&first)).to_owned();
         self.read(move |connection| {
             connection
-                .prepare_cached(concat!(
-                    "SELECT path, size, modified_ns, revision, block_sha256, quickxor, stored_ms FROM entry",
-                    " WHERE shelf = ?1 AND path > ?2 AND path < ?3 ORDER BY path LIMIT ?4"
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM entry
+                     WHERE shelf = ?1 AND path > ?2 AND path < ?3 ORDER BY path LIMIT ?4"
                 ))?
                 .query_map(params![id, start, end, PAGE_ENTRIES_MAX], entry_of)?
                 .collect()
@@ -283,15 +283,27 @@ fn forget(connection: &Connection, destination: &Name) -> Result<(), rusqlite::E
 }
 
 fn entry_of(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
+    read_entry(row, 0)
+}
+
+/// The entry whose columns begin here; none where a join found none.
+pub(crate) fn entry_at(row: &Row<'_>, first: usize) -> Result<Option<Entry>, rusqlite::Error> {
+    if row.get_ref(first)?.data_type() == rusqlite::types::Type::Null {
+        return Ok(None);
+    }
+    read_entry(row, first).map(Some)
+}
+
+fn read_entry(row: &Row<'_>, first: usize) -> Result<Entry, rusqlite::Error> {
     Ok(Entry {
-        path: path_of(row, 0)?,
-        size: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
-        modified_ns: row.get(2)?,
-        revision: row.get(3)?,
-        block_sha256: row.get(4)?,
-        quickxor: row.get(5)?,
+        path: path_of(row, first)?,
+        size: u64::try_from(row.get::<_, i64>(first + 1)?).unwrap_or_default(),
+        modified_ns: row.get(first + 2)?,
+        revision: row.get(first + 3)?,
+        block_sha256: row.get(first + 4)?,
+        quickxor: row.get(first + 5)?,
         stored_at: SystemTime::UNIX_EPOCH
-            + Duration::from_millis(row.get::<_, i64>(6)?.try_into().unwrap_or_default()),
+            + Duration::from_millis(row.get::<_, i64>(first + 6)?.try_into().unwrap_or_default()),
     })
 }
 

@@ -404,6 +404,7 @@ impl Host {
         let account_name = destination.account.as_ref().filter(|_| account.is_some()).map(Name::as_str);
         let handles = Handles::new(self.vault.clone(), name.as_str(), account_name, &manifest.id);
         let folder = self.folder_of(&destination, &manifest)?;
+        let place = place(&destination, &manifest);
         let service: Arc<str> = manifest.name.as_str().into();
         let threads = self.seat(name).task(choice.threads);
         let flow = Some(Flow::new(threads.clone(), choice.rates, Arc::clone(&self.clock)));
@@ -436,7 +437,7 @@ impl Host {
         let broker = Broker::new(settings, grant, watch, handles, account, network, audit, clock);
         let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), &destination);
         let catalog = Catalog::new(state);
-        let shelf = catalog.shelf(name, &place(&destination)).await?;
+        let shelf = catalog.shelf(name, &place).await?;
         let journal = Journal::new(shelf, self.home.clone());
         Ok(Attached::new(name.clone(), connector, leave, broker, threads, journal, budget, gate, in_use))
     }
@@ -523,10 +524,14 @@ const fn artefact_key<'a>(component: &'a Digest, compatibility: &'a [u8]) -> Art
     ArtefactKey { component, engine: compatibility, settings: ARTEFACT_SETTINGS }
 }
 
-/// What the catalog's memory is of: another account, directory or drive is another place.
-fn place(destination: &Destination) -> String {
-    let options: Vec<String> =
-        destination.options.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+/// What the catalog's memory is of: another account, directory or drive is another place. An option that
+/// only opens a route leads nowhere else.
+fn place(destination: &Destination, manifest: &Manifest) -> String {
+    let opens = |name: &str| manifest.routes.iter().any(|route| route.only_with.as_deref() == Some(name));
+    let binds = |name: &str| manifest.bind.values().any(|binding| binding.option == name);
+    let leads = |name: &str| binds(name) || !opens(name);
+    let options = destination.options.iter().filter(|(name, _)| leads(name));
+    let options: Vec<String> = options.map(|(name, value)| format!("{name}={value:?}")).collect();
     format!(
         "{} {} {} {}",
         destination.connector.name,

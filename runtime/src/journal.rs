@@ -145,6 +145,11 @@ impl Journal {
         Self { shelf, home, run: Arc::default() }
     }
 
+    /// The home that it is kept in.
+    pub(crate) const fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// What is remembered of what is stored there.
     #[must_use]
     pub const fn shelf(&self) -> &Shelf {

@@ -33,6 +33,7 @@ pub mod sandbox;
 pub mod secret;
 mod shown;
 pub mod state;
+pub mod survey;
 pub mod threads;
 mod toml_file;
 pub mod transfer;

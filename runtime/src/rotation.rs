@@ -1,10 +1,12 @@
 //! A new key for the home, and everything that is kept sealed with it.
 //!
-//! What is sealed and kept is the secrets of accounts, the handles in the journal and the macs of compiled
+//! What is sealed and kept is the secrets of accounts, the handles in the journal and in surveys, and the macs of compiled
 //! components. Each is sealed anew where it lies, one after the other, with both keys at hand; the old
 //! one goes when nothing needs it. So a process that is killed at any instant leaves a home in which
 //! everything opens, and running it again finishes what was begun. Nobody else may use the home
 //! meanwhile: whoever has the old key in memory would go on to seal with it.
+
+use std::sync::Arc;
 
 use crate::{
     account::{self, Accounts},
@@ -15,6 +17,7 @@ use crate::{
     journal,
     registry::{Artefacts, Registry},
     state::{self, State},
+    survey,
     vault::{self, Given, Rotation, Source, Vault},
 };
 
@@ -91,7 +94,10 @@ async fn uploads(home: &Home, vault: &Vault) -> Result<(u64, u64), Error> {
         let account = destination.account.as_ref().map(Name::as_str);
         Handles::new(vault.clone(), destination.name.as_str(), account, &connector.id).reseal(session)
     };
-    Ok(journal::reseal(&state, anew).await?)
+    let anew = Arc::new(anew);
+    let cursors = Arc::clone(&anew);
+    survey::reseal(&state, move |destination, cursor| cursors(destination, cursor)).await?;
+    Ok(journal::reseal(&state, move |destination, session| anew(destination, session)).await?)
 }
 
 #[cfg(test)]

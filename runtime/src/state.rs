@@ -26,7 +26,7 @@ use crate::{
 const SCHEMA_VERSION: i64 = 4;
 
 /// Each step takes the schema from its place in this list to the next version.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE shelf (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -98,6 +98,54 @@ const MIGRATIONS: [&str; 4] = [
         traps INTEGER NOT NULL,
         overdrawn INTEGER NOT NULL,
         counted_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE survey (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        shelf INTEGER NOT NULL REFERENCES shelf (id) ON DELETE CASCADE,
+        purpose TEXT NOT NULL,
+        begun_ms INTEGER NOT NULL,
+        cursor TEXT,
+        amid INTEGER NOT NULL,
+        UNIQUE (shelf, purpose)
+    ) STRICT;
+    CREATE TABLE survey_todo (
+        survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
+        path TEXT NOT NULL,
+        next TEXT,
+        deep INTEGER NOT NULL,
+        PRIMARY KEY (survey, path)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE survey_found (
+        survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        path TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        modified_ns INTEGER,
+        revision TEXT,
+        algorithm TEXT,
+        hash BLOB,
+        PRIMARY KEY (survey, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX survey_found_path ON survey_found (survey, path);
+    CREATE TABLE survey_node (
+        survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        parent TEXT,
+        name TEXT NOT NULL,
+        size INTEGER,
+        modified_ns INTEGER,
+        revision TEXT,
+        algorithm TEXT,
+        hash BLOB,
+        PRIMARY KEY (survey, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX survey_node_parent ON survey_node (survey, parent);
+    CREATE TABLE survey_outside (
+        survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        PRIMARY KEY (survey, id)
     ) STRICT, WITHOUT ROWID;
 ",
 ];
@@ -264,7 +312,11 @@ fn connect(path: &std::path::Path) -> Result<Connection, rusqlite::Error> {
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
     connection
-        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+        // What is deleted is overwritten: names that a survey drops are not to be read in the file.
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
+             PRAGMA secure_delete = ON;",
+        )?;
     Ok(connection)
 }
 

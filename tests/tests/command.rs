@@ -27,6 +27,12 @@ fn a_journey_from_install_to_removal() {
                      GET https://graph.microsoft.com/…  inside the backup directory
       next-page      continue the list of a folder
                      GET graph.microsoft.com  only where the service said
+      changes        list everything on the drive, to learn what changed since
+                     GET https://graph.microsoft.com/…
+                     NOT CONFINED to the backup directory (arguments: $top, $select), only with the option track_changes
+      next-changes   learn what changed on the drive since
+                     GET graph.microsoft.com
+                     NOT CONFINED to the backup directory, only with the option track_changes
       content        ask where a file can be downloaded
                      GET https://graph.microsoft.com/…  inside the backup directory
       download       download a file or a part of it
@@ -84,6 +90,12 @@ fn a_journey_from_install_to_removal() {
                      GET https://graph.microsoft.com/…  inside the backup directory
       next-page      continue the list of a folder
                      GET graph.microsoft.com  only where the service said
+      changes        list everything on the drive, to learn what changed since
+                     GET https://graph.microsoft.com/…
+                     NOT CONFINED to the backup directory (arguments: $top, $select), only with the option track_changes
+      next-changes   learn what changed on the drive since
+                     GET graph.microsoft.com
+                     NOT CONFINED to the backup directory, only with the option track_changes
       content        ask where a file can be downloaded
                      GET https://graph.microsoft.com/…  inside the backup directory
       download       download a file or a part of it

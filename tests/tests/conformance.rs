@@ -14,7 +14,7 @@ use wharf_runtime::attached::{Attached, Error};
 use wharf_runtime::content::{Section, Source};
 use wharf_runtime::entry::{Entry, Info, Kind, Mode};
 use wharf_runtime::hash::Running;
-use wharf_runtime::sandbox::operation::{Progress, Refusal, Removal};
+use wharf_runtime::sandbox::operation::{Change, Outcome, Progress, Refusal, Removal, Whereabouts};
 use wharf_tests::{ACCOUNT, Rig, Service, noise, path};
 
 /// What the issue asks for.
@@ -121,6 +121,7 @@ impl Suite<'_> {
         self.sessions().await;
         self.removals().await;
         self.relocations().await;
+        self.changes().await;
     }
 
     async fn folders(&mut self) {
@@ -504,6 +505,50 @@ impl Suite<'_> {
         self.check("no more is used than there is", sane, true);
     }
 
+    /// The files that changed, by name, those that are gone as `-`; and what gets the next changes.
+    async fn changed(&self, cursor: Option<&str>) -> Result<(Vec<String>, String), Error> {
+        let (mut names, mut cursor) = (Vec::new(), cursor.map(str::to_owned));
+        for _ in 0..100 {
+            let page = self.attached.changes(cursor.as_deref()).await?;
+            for Change { at, is } in page.changes {
+                let name = match at {
+                    Whereabouts::Path(path) => path.name().unwrap_or_default().to_owned(),
+                    Whereabouts::Node { name, .. } => name,
+                };
+                match is {
+                    Outcome::File(_) => names.push(name),
+                    Outcome::Removed => names.push("-".to_owned()),
+                    Outcome::Folder => {}
+                }
+            }
+            if !page.more {
+                return Ok((names, page.cursor));
+            }
+            cursor = Some(page.cursor);
+        }
+        Ok((vec!["no end".to_owned()], String::new()))
+    }
+
+    async fn changes(&mut self) {
+        self.put("changes/first", b"x", Mode::Replace).await.unwrap();
+        let all = self.changed(None).await;
+        self.check_word("ask for all that is there", &all, &["ok", "Unsupported"]);
+        let Ok((names, cursor)) = all else { return };
+        self.check("what is there is told", names.contains(&"first".to_owned()), true);
+        let nothing = self.changed(Some(&cursor)).await.map(|(names, _)| names).ok();
+        self.check("where nothing changed, nothing is told", nothing, Some(Vec::new()));
+        self.put("changes/second", b"y", Mode::Replace).await.unwrap();
+        let (told, later) = self.changed(Some(&cursor)).await.unwrap();
+        self.check("a new file is told", told.clone(), vec!["second".to_owned()]);
+        let again = self.changed(Some(&cursor)).await.map(|(names, _)| names).ok();
+        self.check("the same cursor tells the same again", again, Some(told));
+        self.remove("changes/first", Kind::File, None).await.unwrap();
+        let gone = self.changed(Some(&later)).await.map(|(names, _)| names).ok();
+        self.check("what is gone is told", gone, Some(vec!["-".to_owned()]));
+        let garbage = self.changed(Some("no cursor of anybody")).await;
+        self.check_word("a cursor that never was", &garbage, &["CursorGone", "Denied"]);
+    }
+
     #[track_caller]
     fn end(self, name: &str) {
         assert!(self.wrong.is_empty(), "{name}, {} checks:\n{}", self.checks, self.wrong.join("\n"));
@@ -517,10 +562,16 @@ async fn examine(attached: &Attached, name: &str) {
     suite.end(name);
 }
 
+/// What lets OneDrive tell what changed.
+fn track_changes(destination: &mut wharf_runtime::destination::Destination) {
+    let on = wharf_runtime::destination::Setting::Flag(true);
+    destination.options.insert("track_changes".to_owned(), on);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn onedrive_for_business() {
     let rig = Rig::new().await;
-    examine(&rig.destination(Service::OneDrive, "archive").await, "business").await;
+    examine(&rig.destination_with(Service::OneDrive, "archive", track_changes).await, "business").await;
     rig.assert_clean();
 }
 
@@ -528,7 +579,7 @@ async fn onedrive_for_business() {
 async fn onedrive_of_a_person() {
     let options = cloud::Options { drive_kind: cloud::DriveKind::Personal, ..cloud::Options::default() };
     let rig = Rig::with(options, wharf_runtime::sandbox::limits::Limits::default()).await;
-    examine(&rig.destination(Service::OneDrive, "archive").await, "personal").await;
+    examine(&rig.destination_with(Service::OneDrive, "archive", track_changes).await, "personal").await;
     rig.assert_clean();
 }
 
@@ -537,6 +588,7 @@ async fn a_library_by_its_drive_id() {
     let rig = Rig::new().await;
     let drive = rig.cloud.onedrive().add_drive(ACCOUNT, cloud::DriveKind::DocumentLibrary).unwrap();
     let with_drive = |destination: &mut wharf_runtime::destination::Destination| {
+        track_changes(destination);
         let id = wharf_runtime::destination::Setting::Text(drive);
         destination.options.insert("drive_id".to_owned(), id);
     };

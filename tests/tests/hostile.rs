@@ -82,6 +82,33 @@ const CASES: &[(&str, &str, Expected)] = &[
     ("flood", "lines", Fine),
 ];
 
+/// Changes that name what cannot be, and pages without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_make_no_sense_change_nothing() {
+    let rig = Rig::with(cloud::Options::default(), limits()).await;
+    let attached = rig.hostile("nonsense", Service::Dropbox).await;
+    for (cursor, said) in [
+        ("up", "`../x`"),
+        ("itself", "in place of the backup directory"),
+        ("two-names", "the name `a/b`"),
+        ("dots", "the name `..`"),
+        ("no-name", "the name ``"),
+        ("no-folder", "in no folder"),
+        ("no-id", "an id of 0 bytes"),
+        ("long-id", "an id of 2000 bytes"),
+        ("cursor", "a cursor of 20000 bytes"),
+        ("no-cursor", "without a cursor"),
+        ("flood", "a page of 30000 changes"),
+    ] {
+        let error = attached.changes(Some(cursor)).await.unwrap_err();
+        let is_nonsense = matches!(&error.problem, operation::Error::Nonsense(text) if text.contains(said));
+        assert!(is_nonsense, "{cursor}: {error}");
+        assert!(harmless(&error).is_ok(), "{cursor}: {error}");
+    }
+    let error = Box::pin(wharf_runtime::survey::reindex(&attached)).await.unwrap_err();
+    assert!(error.to_string().contains("does not finish telling what changed"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abuse_ends_its_own_operation_and_nothing_else() {
     let rig = Rig::with(cloud::Options::default(), limits()).await;

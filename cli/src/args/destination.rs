@@ -8,7 +8,7 @@ use wharf_runtime::destination::{
     ConnectorReference, DISK_LIMIT_PERCENT_MAX, RETRIES_DEFAULT, RETRIES_MAX, THREADS_DEFAULT, THREADS_MAX,
 };
 use wharf_runtime::home::Name;
-use wharf_runtime::path::Directory;
+use wharf_runtime::path::{self, Directory, RelativePath};
 
 use super::Renewal;
 use super::pace::Pace;
@@ -68,6 +68,38 @@ pub(crate) enum Destination {
         #[arg(value_name = "NAME")]
         name: Name,
     },
+    /// Bring the catalog in line with what the service has
+    ///
+    /// The catalog is what Wharf remembers of what it stored. Where the service tells what changed and
+    /// the destination's options allow it (Dropbox; OneDrive with `--option track_changes=true`), the
+    /// first run learns everything and the next ask only for what changed; elsewhere every folder is
+    /// listed. A run that was interrupted goes on where it was. Nothing at the service is changed.
+    #[command(after_help = "Example:\n  wharf destination reindex archive")]
+    Reindex {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: Name,
+    },
+    /// Compare what the service has with the catalog
+    ///
+    /// Lists every folder, and prints each file that is missing, changed or unknown to the catalog:
+    /// by length and by the service's hash, and with --download by every byte. Ends with exit code 9 when
+    /// a file is missing or not what was stored. Nothing is changed, at the service or in the catalog.
+    #[command(after_help = "\
+Examples:
+  wharf destination check archive
+  wharf destination check archive data/2026 --download --json")]
+    Check {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: Name,
+        /// A folder or file below its backup directory [default: everything]
+        #[arg(value_name = "PATH", value_parser = parse_below)]
+        path: Option<RelativePath>,
+        /// Read every byte, and compare with the hash of what was stored
+        #[arg(long)]
+        download: bool,
+    },
     /// Delete a destination's configuration and what is remembered of it
     ///
     /// What is stored at the service stays there, and so does the mark that says whose it is.
@@ -77,6 +109,11 @@ pub(crate) enum Destination {
         #[arg(value_name = "NAME")]
         name: Name,
     },
+}
+
+/// A path below the backup directory, as people type one.
+fn parse_below(text: &str) -> Result<RelativePath, path::Error> {
+    RelativePath::from_operator(text)
 }
 
 /// Create a destination and grant its connector what it may do there

@@ -22,6 +22,7 @@ use crate::sentence::{self, Detail};
 
 mod modify;
 mod show;
+mod survey;
 mod types;
 mod validate;
 
@@ -36,6 +37,11 @@ pub(super) fn run(desk: Desk<'_>, command: &Destination) -> Result<(), Failure> 
         Destination::Authorize { name, renewal } => authorize(desk, name, renewal),
         Destination::Usage { name } => super::waiting(Box::pin(usage(desk, name))),
         Destination::Validate { name } => super::waiting(Box::pin(validate::run(desk, name))),
+        Destination::Reindex { name } => super::waiting(Box::pin(survey::reindex(desk, name))),
+        Destination::Check { name, path, download } => {
+            let path = path.clone().unwrap_or_default();
+            super::moving(Box::pin(survey::check(desk, name, &path, *download)))
+        }
         Destination::Delete { name } => super::waiting(Box::pin(delete(desk, name))),
     }
 }

@@ -8,6 +8,7 @@
 //! enough that a part outlasts its round trip by far, small enough that a cut connection sends little
 //! twice. One request may hold 150 MiB; `put` takes no more than a part, for the same reason.
 
+mod changes;
 mod commit;
 mod download;
 mod error;
@@ -24,8 +25,8 @@ mod stat;
 mod usage;
 
 use wharf_connector::{
-    Broker, Connector, Download, Entry, Error, Info, Page, Progress, Relocation, Removal, Space, Staged,
-    Upload,
+    Broker, ChangesPage, Connector, Download, Entry, Error, Info, Page, Progress, Relocation, Removal, Space,
+    Staged, Upload,
 };
 
 wharf_connector::component!(crate::Dropbox);
@@ -116,6 +117,10 @@ impl<B: Broker> Connector<B> for Dropbox {
 
     fn usage(broker: &mut B) -> Result<Space, Error> {
         usage::usage(broker)
+    }
+
+    fn changes(broker: &mut B, cursor: Option<&str>) -> Result<ChangesPage, Error> {
+        changes::changes(broker, cursor)
     }
 }
 

@@ -38,6 +38,16 @@ impl Metadata {
         }
     }
 
+    /// Is it something that is no longer there?
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.tag.as_deref() == Some("deleted")
+    }
+
+    /// Is it mounted anywhere?
+    pub(crate) const fn has_path(&self) -> bool {
+        self.path_display.is_some() || self.path_lower.is_some()
+    }
+
     /// Where it lies below `folder`, in which it was listed, as it is stored; none for the folder itself,
     /// or what is not mounted anywhere.
     ///

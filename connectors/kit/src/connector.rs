@@ -1,7 +1,9 @@
 //! What a connector can do: the functions of `destination` in `wit/connector.wit`, which says what
 //! each of them promises.
 
-use crate::{Broker, Entry, Error, Info, Page, Progress, Relocation, Removal, Space, Staged, Upload};
+use crate::{
+    Broker, ChangesPage, Entry, Error, Info, Page, Progress, Relocation, Removal, Space, Staged, Upload,
+};
 
 /// A download that has begun.
 #[derive(Debug)]
@@ -89,6 +91,11 @@ pub trait Connector<B: Broker> {
 
     /// How full is the service? Not every one tells.
     fn usage(_broker: &mut B) -> Result<Space, Error> {
+        Err(Error::Unsupported)
+    }
+
+    /// What changed since a cursor, or all that is there? Not every service keeps account.
+    fn changes(_broker: &mut B, _cursor: Option<&str>) -> Result<ChangesPage, Error> {
         Err(Error::Unsupported)
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::bindings::exports::wharf::connector::destination::{self, Guest};
 use crate::bindings::wharf::connector::{broker, content, log, settings};
 use crate::{
-    Algorithm, Broker, Connector, Entry, Error, Failure, Info, Level, Page, Payload, Progress, Relocation,
-    Removal, Reply, Request, Settings, Space, Staged, Upload,
+    Algorithm, Broker, ChangesPage, Connector, Entry, Error, Failure, Info, Level, Page, Payload, Progress,
+    Relocation, Removal, Reply, Request, Settings, Space, Staged, Upload,
 };
 
 /// The host, as the operation that runs here sees it.
@@ -155,5 +155,9 @@ impl<C: Connector<Host>> Guest for Component<C> {
 
     fn usage() -> Result<Space, Error> {
         C::usage(&mut Host::default())
+    }
+
+    fn changes(cursor: Option<String>) -> Result<ChangesPage, Error> {
+        C::changes(&mut Host::default(), cursor.as_deref())
     }
 }

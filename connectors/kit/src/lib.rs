@@ -37,7 +37,8 @@ pub mod testing;
 pub mod time;
 
 pub use bindings::exports::wharf::connector::destination::{
-    Datetime, Entry, Error, Info, Kind, Mode, Page, Progress, Relocation, Removal, Space, Staged, Upload,
+    Change, ChangesPage, Datetime, Entry, Error, Facts, Info, Kind, Mode, Node, Outcome, Page, Progress,
+    Relocation, Removal, Space, Staged, Upload, Whereabouts,
 };
 pub use bindings::wharf::connector::broker::{Failure, Replay, Reply};
 pub use bindings::wharf::connector::content::{Algorithm, Hash};

@@ -8,11 +8,17 @@ use wharf_connector::{Algorithm, Entry, Error, Hash, Kind, hash, time};
 pub(crate) const SELECT: &str =
     "name,size,file,folder,package,remoteItem,specialFolder,deleted,cTag,eTag,fileSystemInfo";
 
+/// The fields of [`Item`] that say what changed, and where.
+pub(crate) const SELECT_CHANGES: &str = "id,name,size,file,folder,root,package,remoteItem,specialFolder,deleted,cTag,fileSystemInfo,parentReference";
+
 /// What is used of a `driveItem`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Item {
+    pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) root: Option<IgnoredAny>,
+    pub(crate) parent_reference: Option<ParentReference>,
     size: u64,
     file: Option<File>,
     folder: Option<IgnoredAny>,
@@ -26,6 +32,13 @@ pub(crate) struct Item {
     /// The handle of the address where the bytes are; only when no fields were selected.
     #[serde(rename = "@microsoft.graph.downloadUrl")]
     pub(crate) download: Option<String>,
+}
+
+/// Where an item is. In lists of changes there is no path.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ParentReference {
+    pub(crate) id: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

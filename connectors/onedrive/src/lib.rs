@@ -6,6 +6,7 @@
 //! requests. A revision is a file's `cTag`, which changes with its bytes only, or its `eTag` where there
 //! is none; `If-Match` takes either.
 
+mod changes;
 mod complaint;
 mod download;
 mod error;
@@ -21,8 +22,8 @@ mod stat;
 mod usage;
 
 use wharf_connector::{
-    Broker, Connector, Download, Entry, Error, Info, Page, Progress, Relocation, Removal, Space, Staged,
-    Upload,
+    Broker, ChangesPage, Connector, Download, Entry, Error, Info, Page, Progress, Relocation, Removal, Space,
+    Staged, Upload,
 };
 
 wharf_connector::component!(crate::OneDrive);
@@ -114,6 +115,10 @@ impl<B: Broker> Connector<B> for OneDrive {
 
     fn usage(broker: &mut B) -> Result<Space, Error> {
         usage::usage(broker)
+    }
+
+    fn changes(broker: &mut B, cursor: Option<&str>) -> Result<ChangesPage, Error> {
+        changes::changes(broker, cursor)
     }
 }
 

@@ -46,6 +46,7 @@ fn phrase(operation: &str) -> &str {
         "relocate" => "move",
         "relocation-status" => "see whether the service has finished",
         "usage" => "ask how full the service is for",
+        "changes" => "ask what changed in",
         other => other,
     }
 }

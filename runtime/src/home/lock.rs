@@ -34,6 +34,8 @@ pub enum Subject {
     Registry,
     /// The use of a destination: many have it at a time, and who deletes it alone.
     Use(Name),
+    /// Learning what the service of a destination has.
+    Survey(Name),
     /// The creation of the database.
     State,
     /// The key that everything is sealed with: shared by all who use it, alone for who changes it.
@@ -50,6 +52,7 @@ impl Subject {
             Self::Configuration => "configuration".to_owned(),
             Self::Registry => "registry".to_owned(),
             Self::Use(name) => format!("use-{name}"),
+            Self::Survey(name) => format!("survey-{name}"),
             Self::State => "state".to_owned(),
             Self::Vault => "vault".to_owned(),
             Self::Trust => "trust".to_owned(),
@@ -65,6 +68,7 @@ impl fmt::Display for Subject {
             Self::Configuration => formatter.write_str("the home's configuration"),
             Self::Registry => formatter.write_str("the installed connectors"),
             Self::Use(name) => write!(formatter, "destination `{name}`"),
+            Self::Survey(name) => write!(formatter, "the index of destination `{name}`"),
             Self::State => formatter.write_str("the home's database"),
             Self::Vault => formatter.write_str("the home's key"),
             Self::Trust => formatter.write_str("the trusted publishers"),

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 
 use super::bindings::exports::wharf::connector::destination as wit;
 use super::bindings::wharf::connector::content as wit_content;
-use super::limits::{PAGE_ENTRIES_MAX, TEXT_BYTES_MAX};
-use super::operation::{Error, Page, Progress, Refusal, Relocation};
+use super::limits::{ID_BYTES_MAX, PAGE_ENTRIES_MAX, TEXT_BYTES_MAX};
+use super::operation::{
+    Change, ChangesPage, Error, Facts, Outcome, Page, Progress, Refusal, Relocation, Whereabouts,
+};
 use crate::entry::{Entry, Info, Kind, Mode};
 use crate::hash::{Algorithm, Digest};
 use crate::path::RelativePath;
@@ -107,6 +109,69 @@ pub(super) fn page(folder: &RelativePath, recursive: bool, page: wit::Page) -> R
         ))),
         None => Ok(Page { entries, next: page.next }),
     }
+}
+
+pub(super) fn changes_page(page: wit::ChangesPage) -> Result<ChangesPage, Error> {
+    if page.changes.len() > PAGE_ENTRIES_MAX {
+        return Err(Error::Nonsense(format!("a page of {} changes", page.changes.len())));
+    }
+    bounded("cursor", &page.cursor)?;
+    if page.cursor.is_empty() {
+        return Err(Error::Nonsense("changes without a cursor".to_owned()));
+    }
+    let changes = page.changes.into_iter().map(change).collect::<Result<_, _>>()?;
+    Ok(ChangesPage { changes, cursor: page.cursor, more: page.more })
+}
+
+fn change(change: wit::Change) -> Result<Change, Error> {
+    let is = match change.is {
+        wit::Outcome::Folder => Outcome::Folder,
+        wit::Outcome::Removed => Outcome::Removed,
+        wit::Outcome::File(facts) => {
+            if let Some(revision) = &facts.revision {
+                bounded("revision", revision)?;
+            }
+            Outcome::File(Facts {
+                size: facts.size,
+                modified: facts.modified.map(timestamp).transpose()?,
+                hash: facts.hash.map(digest).transpose()?,
+                revision: facts.revision,
+            })
+        }
+    };
+    let at = match change.at {
+        wit::Whereabouts::Path(text) => {
+            let path = RelativePath::parse(&text)
+                .map_err(|error| Error::Nonsense(format!("the path `{}`: {error}", shown(&text))))?;
+            if path.is_root() && matches!(is, Outcome::File(_)) {
+                return Err(Error::Nonsense("a file in place of the backup directory".to_owned()));
+            }
+            Whereabouts::Path(path)
+        }
+        wit::Whereabouts::Node(node) => node_of(node, &is)?,
+    };
+    Ok(Change { at, is })
+}
+
+/// An item in the tree of ids. What is there has a name of its own, unless it is the top.
+fn node_of(node: wit::Node, is: &Outcome) -> Result<Whereabouts, Error> {
+    let wit::Node { id, parent, name } = node;
+    let ids = [Some(&id), parent.as_ref()];
+    if let Some(id) = ids.into_iter().flatten().find(|id| id.is_empty() || id.len() > ID_BYTES_MAX) {
+        return Err(Error::Nonsense(format!("an id of {} bytes", id.len())));
+    }
+    let is_there = match is {
+        Outcome::File(_) | Outcome::Folder => parent.is_some(),
+        Outcome::Removed => false,
+    };
+    let parsed = RelativePath::parse(&name).ok().filter(|path| path.names().count() == 1);
+    if is_there && parsed.is_none() {
+        return Err(Error::Nonsense(format!("the name `{}`", shown(&name))));
+    }
+    if matches!(is, Outcome::File(_)) && parent.is_none() {
+        return Err(Error::Nonsense("a file in no folder".to_owned()));
+    }
+    Ok(Whereabouts::Node { id, parent, name })
 }
 
 pub(super) fn relocation(to: &RelativePath, relocation: wit::Relocation) -> Result<Relocation, Error> {

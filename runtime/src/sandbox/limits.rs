@@ -58,6 +58,8 @@ pub const LOG_BYTES_MAX: usize = 64 * 1024;
 pub const RANDOM_BYTES_MAX: u64 = 64 * 1024;
 /// Length of a text that an operation returns (an error, a revision, a session), in bytes.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Length of an item's id, in bytes: OneDrive's have under 100.
+pub const ID_BYTES_MAX: usize = 1024;
 /// Entries of one page of a listing: Dropbox sends about 2,000.
 pub const PAGE_ENTRIES_MAX: usize = 20_000;
 

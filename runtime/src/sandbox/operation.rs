@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
-use super::answer::{bounded, entry, info, page, progress, relocation, same_length};
+use super::answer::{bounded, changes_page, entry, info, page, progress, relocation, same_length};
 use super::bindings::Connector as Bindings;
 use super::bindings::exports::wharf::connector::destination as wit;
 use super::host::{Body, Content, State};
@@ -22,6 +23,7 @@ pub use crate::broker::Cause;
 use crate::content::Section;
 use crate::entry::{Entry, Info, Kind};
 use crate::figures::Counting;
+use crate::hash::Digest;
 use crate::path::RelativePath;
 
 /// Why an operation failed.
@@ -178,6 +180,66 @@ pub struct Space {
     pub used: Option<u64>,
     /// The limit.
     pub total: Option<u64>,
+}
+
+/// What is known of a file that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Length in bytes.
+    pub size: u64,
+    /// The modification time that the service keeps for it.
+    pub modified: Option<Timestamp>,
+    /// A hash that the service computed.
+    pub hash: Option<Digest>,
+    /// Changes whenever the bytes do.
+    pub revision: Option<String>,
+}
+
+/// Where something changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// At this path; the empty one is the backup directory itself.
+    Path(RelativePath),
+    /// In the tree of ids that the service keeps.
+    Node {
+        /// Its id.
+        id: String,
+        /// The folder that holds it; none for the top of the drive.
+        parent: Option<String>,
+        /// Its name there.
+        name: String,
+    },
+}
+
+/// What is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A file.
+    File(Facts),
+    /// A folder.
+    Folder,
+    /// Nothing.
+    Removed,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Where.
+    pub at: Whereabouts,
+    /// What is there now.
+    pub is: Outcome,
+}
+
+/// One page of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangesPage {
+    /// In the order in which they are to be applied.
+    pub changes: Vec<Change>,
+    /// What gets the next page.
+    pub cursor: String,
+    /// Is there one now?
+    pub more: bool,
 }
 
 /// One call: the guest's answer in the contract's types, and the store it came from.
@@ -446,6 +508,15 @@ impl Connector {
         let (_, answer) = operation!(self, self.store(call), call_usage())?;
         let wit::Space { used, total } = self.answer(call, answer)?;
         Ok(Space { used, total })
+    }
+
+    /// What changed since a cursor, or all that is there?
+    ///
+    /// # Errors
+    /// The connector's reason, or the guest's breakdown.
+    pub async fn changes(&self, call: &Arc<Call>, cursor: Option<&str>) -> Result<ChangesPage, Error> {
+        let (_, answer) = operation!(self, self.store(call), call_changes(cursor))?;
+        changes_page(self.answer(call, answer)?)
     }
 
     fn store(&self, call: &Arc<Call>) -> Store<State> {

@@ -18,7 +18,7 @@ const RESTARTS_MAX: u32 = 3;
 
 /// The pages of one folder so far.
 #[derive(Debug, Default)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     next: Option<String>,
     empty: u32,
     count: u32,
@@ -26,13 +26,18 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    /// Go on with the page that this gets, or begin.
+    pub(crate) fn from(next: Option<String>) -> Self {
+        Self { next, ..Self::default() }
+    }
+
     /// What gets the page that is due.
-    pub(super) fn due(&self) -> Option<&str> {
+    pub(crate) fn due(&self) -> Option<&str> {
         self.next.as_deref()
     }
 
     /// A page did not come: is the folder to be listed again from its start?
-    pub(super) fn restart(&mut self, error: &attached::Error) -> bool {
+    pub(crate) fn restart(&mut self, error: &attached::Error) -> bool {
         let lost = self.next.is_some() && matches!(error.problem.refusal(), Some(Refusal::CursorGone));
         if lost && self.restarts < RESTARTS_MAX {
             *self = Self { restarts: self.restarts.saturating_add(1), ..Self::default() };
@@ -42,7 +47,7 @@ impl Pages {
     }
 
     /// A page came: is there another?
-    pub(super) fn after(&mut self, page: &Page, place: &str) -> Result<bool, Error> {
+    pub(crate) fn after(&mut self, page: &Page, place: &str) -> Result<bool, Error> {
         self.count = self.count.saturating_add(1);
         self.empty = if page.entries.is_empty() { self.empty.saturating_add(1) } else { 0 };
         let Some(next) = &page.next else { return Ok(false) };

@@ -5,6 +5,8 @@
 //! left. Only what has the right length and hash gets the target's name. Writing has a thread of its own,
 //! so that network and disk work at the same time.
 
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -48,6 +50,38 @@ impl Expected<'_> {
             None => Ok(evidence),
         }
     }
+}
+
+/// Read a file to its end, keeping nothing of it but its hashes.
+pub(crate) async fn read_only(attached: &Attached, entry: &Entry) -> Result<Digests, Error> {
+    let mut algorithms = attached.algorithms();
+    algorithms.extend(entry.hash.as_ref().map(Digest::algorithm));
+    let hasher = Hasher(Mutex::new(Running::new(&algorithms)));
+    let reader = Reader { attached, entry, into: &entry.path, observer: &Nobody };
+    reader.read(0, &hasher).await?;
+    Ok(hasher.0.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
+}
+
+/// Takes the bytes that a reader brings, in their order.
+trait Sink {
+    async fn write(&self, chunk: Bytes) -> Result<(), Error>;
+}
+
+/// Only hashes.
+struct Hasher(Mutex<Running>);
+
+impl Sink for Hasher {
+    async fn write(&self, chunk: Bytes) -> Result<(), Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).update(&chunk);
+        Ok(())
+    }
+}
+
+/// Whom nobody tells anything.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn event(&self, _: Event<'_>) {}
 }
 
 /// Read a file into the target folder, verified.
@@ -160,7 +194,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Read from `start` to the end, taking it up again where it ended early.
-    async fn read(&self, start: u64, writer: &Writer) -> Result<(), Error> {
+    async fn read(&self, start: u64, writer: &impl Sink) -> Result<(), Error> {
         let (mut at, mut standstills) = (start, 0_u32);
         if at == self.entry.size && at > 0 {
             return Ok(());
@@ -179,7 +213,7 @@ impl Reader<'_> {
     }
 
     /// One request's worth, from `at` on. Returns why it ended early, if it did.
-    async fn stretch(&self, at: &mut u64, writer: &Writer) -> Result<Option<String>, Error> {
+    async fn stretch(&self, at: &mut u64, writer: &impl Sink) -> Result<Option<String>, Error> {
         let opened = self.attached.get(&self.entry.path, *at, None, self.entry.revision.as_deref()).await;
         let mut opened = match opened {
             Ok(opened) => opened,
@@ -239,6 +273,14 @@ impl Writer {
         Self { chunks, done }
     }
 
+    async fn finish(self) -> Result<(Partial, Digests), Error> {
+        drop(self.chunks);
+        let (partial, running) = self.done.await.map_err(stopped)??;
+        Ok((partial, running.finish()))
+    }
+}
+
+impl Sink for Writer {
     async fn write(&self, chunk: Bytes) -> Result<(), Error> {
         // When nobody takes it, writing has failed; `finish` has the reason.
         let taken = self.chunks.send(chunk).await;
@@ -247,12 +289,6 @@ impl Writer {
             path: "the target".into(),
             problem: std::io::Error::other("writing ended"),
         })
-    }
-
-    async fn finish(self) -> Result<(Partial, Digests), Error> {
-        drop(self.chunks);
-        let (partial, running) = self.done.await.map_err(stopped)??;
-        Ok((partial, running.finish()))
     }
 }
 

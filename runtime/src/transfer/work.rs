@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 /// Jobs that wait, and how many are being done.
-pub(super) struct Work<J> {
+pub(crate) struct Work<J> {
     state: Mutex<State<J>>,
     changed: Notify,
 }
@@ -27,7 +27,7 @@ struct State<J> {
 
 impl<J> Work<J> {
     /// Begin with one job.
-    pub(super) fn new(first: J) -> Self {
+    pub(crate) fn new(first: J) -> Self {
         Self {
             state: Mutex::new(State { waiting: vec![first], last: Vec::new(), taken: 0 }),
             changed: Notify::new(),
@@ -35,18 +35,18 @@ impl<J> Work<J> {
     }
 
     /// Add jobs; the last is taken first.
-    pub(super) fn add(&self, jobs: impl IntoIterator<Item = J>) {
+    pub(crate) fn add(&self, jobs: impl IntoIterator<Item = J>) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).waiting.extend(jobs);
         self.changed.notify_waiters();
     }
 
     /// Add a job for when all others are done.
-    pub(super) fn add_last(&self, job: J) {
+    pub(crate) fn add_last(&self, job: J) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).last.push(job);
     }
 
     /// Do all jobs, `workers` at a time, until none is left.
-    pub(super) async fn run<F: Future<Output = ()>>(&self, workers: usize, job: impl Fn(J) -> F) {
+    pub(crate) async fn run<F: Future<Output = ()>>(&self, workers: usize, job: impl Fn(J) -> F) {
         let worker = || async {
             while let Some(next) = self.take().await {
                 job(next).await;

@@ -2,8 +2,8 @@
 
 use hostile::{Abuse, file};
 use wharf_connector::{
-    Algorithm, Broker, Datetime, Download, Entry, Error, Hash, Info, Page, Progress, Removal, Request,
-    Staged, Upload,
+    Algorithm, Broker, Change, ChangesPage, Datetime, Download, Entry, Error, Facts, Hash, Info, Node,
+    Outcome, Page, Progress, Removal, Request, Staged, Upload, Whereabouts,
 };
 
 wharf_connector::component!(hostile::Hostile<crate::Nonsense>);
@@ -18,6 +18,19 @@ fn timed(seconds: i64, nanoseconds: u32) -> Entry {
 
 fn hashed(algorithm: Algorithm, length: usize) -> Entry {
     Entry { hash: Some(Hash { algorithm, value: vec![0; length] }), ..file("hash") }
+}
+
+fn facts() -> Outcome {
+    Outcome::File(Facts { size: 0, modified: None, hash: None, revision: None })
+}
+
+fn at_path(path: &str) -> Change {
+    Change { at: Whereabouts::Path(path.to_owned()), is: facts() }
+}
+
+fn node(id: &str, parent: Option<&str>, name: &str, is: Outcome) -> Change {
+    let parent = parent.map(str::to_owned);
+    Change { at: Whereabouts::Node(Node { id: id.to_owned(), parent, name: name.to_owned() }), is }
 }
 
 impl<B: Broker> Abuse<B> for Nonsense {
@@ -69,6 +82,39 @@ impl<B: Broker> Abuse<B> for Nonsense {
         let request = Request::route("download").json(&serde_json::json!({ "path": path }));
         let (_, body) = broker.fetch(&request)?;
         Ok(Download { body, offset: u64::MAX, entry: None })
+    }
+
+    fn changes(_broker: &mut B, cursor: Option<&str>) -> Result<ChangesPage, Error> {
+        let change = match cursor.unwrap_or_default() {
+            "up" => at_path("../x"),
+            "itself" => at_path(""),
+            "two-names" => node("1", Some("0"), "a/b", facts()),
+            "dots" => node("1", Some("0"), "..", Outcome::Folder),
+            "no-name" => node("1", Some("0"), "", facts()),
+            "no-folder" => node("1", None, "x", facts()),
+            "no-id" => node("", Some("0"), "x", facts()),
+            "long-id" => node(&"x".repeat(2000), Some("0"), "x", facts()),
+            "cursor" => {
+                return Ok(ChangesPage { changes: Vec::new(), cursor: "x".repeat(20_000), more: true });
+            }
+            "no-cursor" => {
+                return Ok(ChangesPage { changes: Vec::new(), cursor: String::new(), more: false });
+            }
+            "flood" => {
+                return Ok(ChangesPage {
+                    changes: vec![at_path("x"); 30_000],
+                    cursor: "x".to_owned(),
+                    more: false,
+                });
+            }
+            "" => return Ok(ChangesPage { changes: Vec::new(), cursor: "0".to_owned(), more: true }),
+            // A number: the next, for ever, and each with nothing on it.
+            number => {
+                let next = number.parse::<u64>().map_err(|_| Error::CursorGone)? + 1;
+                return Ok(ChangesPage { changes: Vec::new(), cursor: next.to_string(), more: true });
+            }
+        };
+        Ok(ChangesPage { changes: vec![change], cursor: "next".to_owned(), more: false })
     }
 
     fn remove(_broker: &mut B, _items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {

@@ -9,7 +9,8 @@ pub mod script;
 use std::marker::PhantomData;
 
 use wharf_connector::{
-    Broker, Connector, Datetime, Download, Entry, Error, Info, Kind, Page, Progress, Removal, Staged, Upload,
+    Broker, ChangesPage, Connector, Datetime, Download, Entry, Error, Info, Kind, Page, Progress, Removal,
+    Staged, Upload,
 };
 
 /// The path that every hostile component answers like an honest one.
@@ -55,6 +56,11 @@ pub trait Abuse<B: Broker> {
 
     /// A removal.
     fn remove(_broker: &mut B, _items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {
+        Err(Error::Unsupported)
+    }
+
+    /// What changed.
+    fn changes(_broker: &mut B, _cursor: Option<&str>) -> Result<ChangesPage, Error> {
         Err(Error::Unsupported)
     }
 }
@@ -124,6 +130,10 @@ impl<B: Broker, A: Abuse<B>> Connector<B> for Hostile<A> {
 
     fn remove(broker: &mut B, items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {
         A::remove(broker, items)
+    }
+
+    fn changes(broker: &mut B, cursor: Option<&str>) -> Result<ChangesPage, Error> {
+        A::changes(broker, cursor)
     }
 }
 

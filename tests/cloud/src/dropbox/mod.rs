@@ -299,7 +299,9 @@ impl Dropbox {
     pub fn reset_cursors(&self, account: &str) {
         if let Some(account) = self.account(account) {
             let mut namespace = lock(&account.namespace);
-            namespace.floor = namespace.newest() + 1;
+            // Cursors from here on are good, whether anything changes or not.
+            namespace.next_change += 1;
+            namespace.floor = namespace.newest();
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) struct Namespace {
     changes: BTreeMap<u64, String>,
     ids: HashMap<String, String>,
     revisions: HashMap<String, Vec<Revision>>,
-    next_change: u64,
+    pub(crate) next_change: u64,
     next_rev: u64,
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn page(context: &Context<'_>, address: &Address, call: &Call) -> Ans
     }
     let top = call.query("$top").and_then(|text| text.parse::<usize>().ok());
     let top = top.unwrap_or(PAGE_ENTRIES_MAX).clamp(1, PAGE_ENTRIES_MAX);
-    let view = context.view(call, &address.drive);
+    let view = context.view(call, &address.drive).without_paths();
     let (mut values, next) = collect(&view, &drive, &cursor, top);
     if context.service.switches().delta_repeats {
         repeat_first(&mut values);

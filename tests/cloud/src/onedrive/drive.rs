@@ -42,7 +42,7 @@ pub(crate) struct Drive {
     items: HashMap<Key, Item>,
     ids: HashMap<String, Key>,
     next_key: Key,
-    next_change: u64,
+    pub(crate) next_change: u64,
 }
 
 impl Drive {

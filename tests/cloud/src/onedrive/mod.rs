@@ -369,7 +369,9 @@ impl OneDrive {
     pub fn reset_delta(&self, account: &str) {
         if let Some(drive) = self.own_drive(account) {
             let mut drive = lock(&drive);
-            drive.delta_floor = drive.newest() + 1;
+            // Links from here on are good, whether anything changes or not.
+            drive.next_change += 1;
+            drive.delta_floor = drive.newest();
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct View<'a> {
     switches: OneDriveSwitches,
     now: jiff::Timestamp,
     select: Option<Vec<String>>,
+    /// Do items say the path of their folder? Not in delta, where it could be out of date.
+    paths: bool,
 }
 
 impl<'a> View<'a> {
@@ -33,7 +35,21 @@ impl<'a> View<'a> {
         let select = call.query("$select").map(|text| {
             text.split(',').map(|field| field.trim().to_owned()).filter(|field| !field.is_empty()).collect()
         });
-        Self { service, call, account, name, switches: service.switches(), now: service.clock.now(), select }
+        Self {
+            service,
+            call,
+            account,
+            name,
+            switches: service.switches(),
+            now: service.clock.now(),
+            select,
+            paths: true,
+        }
+    }
+
+    /// As delta shows items: their folder by id and name, not by path.
+    pub(crate) fn without_paths(self) -> Self {
+        Self { paths: false, ..self }
     }
 
     /// One item, with what `$select` leaves of it.
@@ -161,7 +177,9 @@ impl<'a> View<'a> {
             if parent.parent.is_some() {
                 out.insert("name".to_owned(), json!(parent.name));
             }
-            out.insert("path".to_owned(), json!(self.path(drive, parent.key)));
+            if self.paths {
+                out.insert("path".to_owned(), json!(self.path(drive, parent.key)));
+            }
         }
         Value::Object(out)
     }

@@ -34,6 +34,9 @@ async fn changes_since_a_link() {
     }
     let (all, link) = enumerate(&bench, bench.get("/root/delta?$top=2").await).await;
     assert_eq!(all.len(), 5);
+    let first = all.iter().find(|item| item["name"] == "1").unwrap();
+    assert_eq!(first["parentReference"]["name"], "a");
+    assert!(first["parentReference"]["id"].is_string() && first["parentReference"].get("path").is_none());
     let (nothing, link) = enumerate(&bench, send(bench.graph(Method::GET, &link)).await).await;
     assert!(nothing.is_empty());
     bench.put("/a/3", "x").await;
