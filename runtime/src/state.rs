@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What this version writes. A newer one refuses older programs rather than confuse them.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 
 /// Each step takes the schema from its place in this list to the next version.
 const MIGRATIONS: [&str; 5] = [

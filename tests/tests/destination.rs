@@ -116,7 +116,7 @@ fn what_may_change_and_what_was_decided_for_good() {
     ");
     insta::assert_snapshot!(shell.run(&["destination", "modify", "archive", "--option", "colour=red"]), @"
     --- stderr
-    error: destination `archive`: there is no option `colour`; the connector has `app_folder`, `drive_id`, `opaque_names`, `permanent_delete`
+    error: destination `archive`: there is no option `colour`; the connector has `app_folder`, `drive_id`, `opaque_names`, `permanent_delete`, `track_changes`
     hint: run `wharf connector show onedrive` to see its options
     --- exit 2
     ");
