@@ -128,7 +128,7 @@ Examples:
   wharf connector install onedrive.wasm
   wharf connector install onedrive.wasm --bundle downloads/onedrive.bundle
   wharf connector install /media/connectors
-  wharf connector install oci://ghcr.io/acme/onedrive:1.4.0
+  wharf connector install oci://registry.acme.com/onedrive:1.4.0
   wharf connector install my-own.wasm --allow-unsigned")]
 pub(crate) struct ConnectorInstall {
     /// The packed component, a folder with several (`*.wasm`), or `oci://HOST[:PORT]/REPOSITORY[:TAG|@sha256:…]`
@@ -148,7 +148,7 @@ pub(crate) struct ConnectorInstall {
 #[command(after_help = "\
 Examples:
   wharf connector update onedrive onedrive-1.5.0.wasm
-  wharf connector update onedrive oci://ghcr.io/acme/onedrive:1.5.0")]
+  wharf connector update onedrive oci://registry.acme.com/onedrive:1.5.0")]
 pub(crate) struct ConnectorUpdate {
     /// Which connector, by its type or its id
     #[arg(value_name = "TYPE|ID")]
@@ -170,7 +170,7 @@ pub(crate) struct ConnectorUpdate {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  wharf connector publish onedrive.wasm oci://ghcr.io/acme/onedrive:1.4.0 --key vendor.key \\
+  wharf connector publish onedrive.wasm oci://registry.acme.com/onedrive:1.4.0 --key vendor.key \\
       --registry-config ~/.docker/config.json
   wharf connector publish onedrive.wasm oci://127.0.0.1:5000/onedrive:1.4.0 --key vendor.key \\
       --registry-insecure 127.0.0.1:5000")]

@@ -271,7 +271,7 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Reference(_) => "write it as `oci://ghcr.io/acme/onedrive:1.4.0`".to_owned(),
+            Self::Reference(_) => "write it as `oci://registry.acme.com/onedrive:1.4.0`".to_owned(),
             Self::NoTag { .. } => "write `:TAG` after the repository, the version for example".to_owned(),
             Self::Refused { registry, .. } => format!(
                 "registries are reached by name, over https and on the internet; if `{registry}` is your own, allow it with `--registry-insecure HOST:PORT`"

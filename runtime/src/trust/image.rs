@@ -311,3 +311,88 @@ pub fn proof(manifest: &[u8], bundle: &[u8]) -> Result<Vec<u8>, bundle::Error> {
 fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::home::{Name, tests::scratch};
+    use crate::trust::sign::{self, PrivateKey};
+    use crate::trust::{Error as TrustError, Trust, Window};
+
+    const COMPONENT: &[u8] = b"a component, as far as this room can tell";
+
+    fn manifest(component: &[u8]) -> Vec<u8> {
+        let config = Descriptor::of(CONFIG_TYPE, b"{}");
+        let layers = vec![Descriptor::of(COMPONENT_TYPE, component)];
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MANIFEST_TYPE.to_owned()),
+            artifact_type: None,
+            config,
+            layers,
+            subject: None,
+            annotations: None,
+        };
+        serde_json::to_vec(&manifest).unwrap()
+    }
+
+    fn now() -> jiff::Timestamp {
+        "2026-06-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn trusting() -> (tempfile::TempDir, Trust, PrivateKey) {
+        let (folder, home) = scratch();
+        let key = PrivateKey::parse(&sign::generate().unwrap().0, None).unwrap();
+        let trust = Trust::new(&home);
+        let (name, prefix) = (Name::parse("wharf").unwrap(), "dev.wharf".to_owned());
+        trust.add(&name, Some((key.public().unwrap(), Window::default())), &[prefix]).unwrap();
+        (folder, trust, key)
+    }
+
+    #[test]
+    fn a_signed_manifest_vouches_for_its_layer_and_for_nothing_else() {
+        let (_folder, trust, key) = trusting();
+        let manifest = manifest(COMPONENT);
+        let bundle = key.sign_statement(&Digest::of(&manifest)).unwrap();
+        let kept = proof(&manifest, &bundle).unwrap();
+        let verified = trust.verify(COMPONENT, &kept, now()).unwrap();
+        assert_eq!(*verified.digest(), Digest::of(COMPONENT), "the ticket is for the component");
+        let told = |bytes: &[u8], proof: &[u8]| trust.verify(bytes, proof, now()).unwrap_err().to_string();
+        assert!(told(b"another", &kept).contains("its signed manifest names the layer sha256:"));
+        assert!(told(&manifest, &kept).contains("its signed manifest names the layer sha256:"));
+        // Neither half is worth anything without the other.
+        assert!(told(COMPONENT, &bundle).contains("its bundle is for sha256:"));
+        let other = self::manifest(b"another");
+        assert!(told(b"another", &proof(&other, &bundle).unwrap()).contains("its bundle is for sha256:"));
+        // A proof in a proof is none.
+        let twice = proof(&manifest, &kept).unwrap();
+        assert!(matches!(trust.verify(COMPONENT, &twice, now()), Err(TrustError::Bundle(_))));
+        // Nor does an image speak for a publisher's revocations.
+        assert!(trust.update(COMPONENT, &kept, now()).is_err());
+    }
+
+    #[test]
+    fn whatever_byte_of_a_proof_is_changed_it_vouches_for_nothing_new() {
+        let (_folder, trust, key) = trusting();
+        let manifest = manifest(COMPONENT);
+        let kept = proof(&manifest, &key.sign_statement(&Digest::of(&manifest)).unwrap()).unwrap();
+        for at in 0..kept.len() {
+            let mut changed = kept.clone();
+            changed[at] ^= 1;
+            if let Ok(verified) = trust.verify(COMPONENT, &changed, now()) {
+                assert_eq!(*verified.digest(), Digest::of(COMPONENT), "byte {at}");
+            }
+            assert!(trust.verify(b"another", &changed, now()).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_layer_of_another_length_is_another() {
+        let mut image = Image::parse(&manifest(COMPONENT)).unwrap();
+        image.check(COMPONENT).unwrap();
+        image.component.size += 1;
+        assert!(matches!(image.check(COMPONENT), Err(Error::OtherSize { .. })));
+        let long = vec![b' '; usize::try_from(MANIFEST_BYTES_MAX).unwrap() + 1];
+        assert!(matches!(Image::parse(&long), Err(Error::TooLarge)));
+    }
+}

@@ -65,7 +65,7 @@ pub(super) fn publish(desk: Desk<'_>, publish: &ConnectorPublish) -> Result<(), 
     let manifest = Sandbox::inspect(&component).map_err(refused)?;
     let reference = named(Path::new(&publish.place))?.ok_or_else(|| {
         Failure::new(Exit::Usage, format!("`{}` is no place in a registry", publish.place))
-            .with_hint("write it as `oci://ghcr.io/acme/onedrive:1.4.0`")
+            .with_hint("write it as `oci://registry.acme.com/onedrive:1.4.0`")
     })?;
     let key = publish.key.as_deref().map(|key| private_key(desk, key, publish.password_file.as_deref()));
     let key = key.transpose()?;
