@@ -80,13 +80,23 @@ impl Cosign {
         self.run(shell, &[words, self.offline()].concat())
     }
 
+    /// The older reads bundles of attestations alone.
     fn verify_image(self, shell: &Shell, key: &str, image: &str) -> Finished {
-        let words = ["verify", "--key", key, "--insecure-ignore-tlog", image];
-        let offline: &[&str] = match self {
-            Self::Trixie => &["--new-bundle-format", "--experimental-oci11", "--trusted-root", "nobody.json"],
-            Self::Sid => &[],
+        let (verb, more): (&str, &[&str]) = match self {
+            Self::Trixie => (
+                "verify-attestation",
+                &[
+                    "--type",
+                    "https://sigstore.dev/cosign/sign/v1",
+                    "--new-bundle-format",
+                    "--trusted-root",
+                    "nobody.json",
+                ],
+            ),
+            Self::Sid => ("verify", &[]),
         };
-        self.run(shell, &[&words, offline].concat())
+        let words = [verb, "--key", key, "--insecure-ignore-tlog", image];
+        self.run(shell, &[&words, more].concat())
     }
 }
 
