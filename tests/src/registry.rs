@@ -14,7 +14,6 @@ use super::*;
 
 /// What a registry does wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Lie {
     /// Other bytes for a manifest that is asked for by its digest, or than its header says.
     ManifestBytes,
