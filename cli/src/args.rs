@@ -25,7 +25,8 @@ use wharf_runtime::vault::{Given, Key, Source};
 
 pub(crate) use account::{Account, AccountAdd, AccountImport, Renewal, SignIn};
 pub(crate) use connector::{
-    Connector, ConnectorInstall, ConnectorKeygen, ConnectorPack, ConnectorSign, ConnectorUpdate, Proof,
+    Access, Connector, ConnectorInstall, ConnectorKeygen, ConnectorPack, ConnectorPublish, ConnectorSign,
+    ConnectorUpdate, Proof,
 };
 pub(crate) use destination::{Destination, DestinationCreate, DestinationModify, OptionSetting};
 pub(crate) use grant::{Grant, GrantAllow};

@@ -74,12 +74,16 @@ impl Desk<'_> {
 
     /// Everything that Wharf knows; a home is made where there is none.
     fn host_or_new(self) -> Result<Host, Failure> {
-        let options = network::Options {
+        Ok(Host::open_with(&self.home_path()?, self.network_options(), &given_keys()?)?)
+    }
+
+    /// The network as the command line sets it up for everything.
+    fn network_options(self) -> network::Options {
+        network::Options {
             connect_to: self.global.connect_to.clone(),
             ca_certificates: self.global.ca_cert.clone(),
             ..network::Options::default()
-        };
-        Ok(Host::open_with(&self.home_path()?, options, &given_keys()?)?)
+        }
     }
 
     /// Who runs this command, as far as the home is concerned.

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use wharf_runtime::{ErrorKind, account, destination, host, registry, rotation, trust, vault};
+use wharf_runtime::{ErrorKind, account, destination, host, oci, registry, rotation, trust, vault};
 
 /// Why the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,6 +285,38 @@ impl From<&trust::Error> for Exit {
     }
 }
 
+impl From<&oci::Error> for Exit {
+    fn from(error: &oci::Error) -> Self {
+        match error {
+            // What is no connector is told apart from what is not believed, as with files.
+            oci::Error::Image { .. } | oci::Error::TooLarge { .. } | oci::Error::Bundle(_) => Self::Unfit,
+            oci::Error::Reference(_)
+            | oci::Error::Address { .. }
+            | oci::Error::Send { .. }
+            | oci::Error::Refused { .. }
+            | oci::Error::Read { .. }
+            | oci::Error::TimedOut { .. }
+            | oci::Error::NotFound { .. }
+            | oci::Error::Denied { .. }
+            | oci::Error::Status { .. }
+            | oci::Error::Redirects { .. }
+            | oci::Error::Challenge { .. }
+            | oci::Error::Token { .. }
+            | oci::Error::ManifestDigest { .. }
+            | oci::Error::OddDigest { .. }
+            | oci::Error::BlobDigest { .. }
+            | oci::Error::Index { .. }
+            | oci::Error::NoBundle { .. }
+            | oci::Error::OtherVersion { .. }
+            | oci::Error::Kept { .. }
+            | oci::Error::NoTag { .. }
+            | oci::Error::Login(_)
+            | oci::Error::Key(_)
+            | oci::Error::Written(_) => Self::from(error.kind()),
+        }
+    }
+}
+
 impl From<&host::Error> for Exit {
     fn from(error: &host::Error) -> Self {
         match error {
@@ -295,6 +327,7 @@ impl From<&host::Error> for Exit {
             // from a connector that broke.
             host::Error::Component(_) => Self::Unfit,
             host::Error::Trust(error) => Self::from(error),
+            host::Error::Oci(error) => Self::from(&**error),
             host::Error::Home(_)
             | host::Error::Vault(_)
             | host::Error::State(_)

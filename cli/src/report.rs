@@ -13,8 +13,8 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, registry, rotation, sandbox, state, survey,
-    transfer, trust, validate, vault,
+    account, attached, audit, catalog, destination, home, host, oci, registry, rotation, sandbox, state,
+    survey, transfer, trust, validate, vault,
 };
 
 use crate::exit::Exit;
@@ -157,6 +157,7 @@ known! {
     catalog::Error => |_| Exit::Home;
     destination::Error => |error| Exit::from(error);
     home::Error => |_| Exit::Home;
+    oci::Error => |error| Exit::from(error);
     host::Error => |error| Exit::from(error);
     registry::Error => |error| Exit::from(error);
     rotation::Error => |error| Exit::from(error);

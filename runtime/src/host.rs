@@ -32,6 +32,7 @@ use crate::journal::Journal;
 use crate::leave;
 use crate::manifest::{Manifest, OAuth, OptionError, section};
 use crate::network::{self, HttpVersion, Network, Outgoing, Payload, Timeouts};
+use crate::oci;
 use crate::ownership::Server;
 use crate::rate::{Chosen, Flow};
 use crate::registry::{self, ArtefactKey, Artefacts, Digest, Installed, Registry};
@@ -99,6 +100,8 @@ pub enum Error {
     Unsigned,
     #[error(transparent)]
     Trust(#[from] trust::Error),
+    #[error(transparent)]
+    Oci(Box<oci::Error>),
     #[error("destination `{destination}`: {problem}")]
     Stopped { destination: Name, problem: Box<leave::Error> },
 }
@@ -106,7 +109,7 @@ pub enum Error {
 impl Error {
     /// What it is to a program.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Registry(registry::Error::NotInstalled(_))
             | Self::Destination(destination::Error::NotFound(_))
@@ -120,6 +123,7 @@ impl Error {
             Self::Unsigned | Self::Disabled(_) | Self::AccountReadOnly { .. } => ErrorKind::Denied,
             Self::Stopped { problem, .. } => problem.kind(),
             Self::Trust(error) => error.kind(),
+            Self::Oci(error) => error.kind(),
             Self::Options { .. }
             | Self::HomeInside { .. }
             | Self::AccountType { .. }
@@ -156,6 +160,7 @@ impl Hint for Error {
             )),
             Self::Disabled(name) => Some(format!("run `wharf destination modify {name} --disabled=false`")),
             Self::Trust(error) => error.hint(),
+            Self::Oci(error) => error.hint(),
             Self::Stopped { problem, .. } => problem.hint(),
             Self::NoAccount { needed, .. } | Self::AccountType { needed, .. } => Some(format!(
                 "run `wharf account add NAME --type {needed}`, and name it as the destination's account"
@@ -208,6 +213,12 @@ fn component_hint(error: &sandbox::Error) -> Option<String> {
         | sandbox::Error::TooComplex { .. }
         | sandbox::Error::Compile(_)
         | sandbox::Error::Engine(_) => None,
+    }
+}
+
+impl From<oci::Error> for Error {
+    fn from(error: oci::Error) -> Self {
+        Self::Oci(Box::new(error))
     }
 }
 

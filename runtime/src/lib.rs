@@ -23,6 +23,7 @@ mod kind;
 pub mod leave;
 pub mod manifest;
 pub mod network;
+pub mod oci;
 pub mod ownership;
 pub mod path;
 pub mod rate;

@@ -10,6 +10,7 @@ mod client;
 mod connect_to;
 mod error;
 pub mod guard;
+mod plain;
 mod resolver;
 mod watch;
 
@@ -26,6 +27,7 @@ use url::Url;
 
 pub use connect_to::{ConnectTo, Error as ConnectToError};
 pub use error::{Reached, ReadError, SendError, SendErrorKind};
+pub use plain::{Error as PlainError, Plain};
 pub use resolver::{Resolver, SystemResolver};
 
 use crate::content::{Body, Section, Source, Tap};
@@ -55,6 +57,8 @@ pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 pub struct Options {
     /// Pairs that are dialled elsewhere, the first that fits. For tests and emulators.
     pub connect_to: Vec<ConnectTo>,
+    /// Pairs that are spoken to in the clear, wherever they are. For registries of one's own.
+    pub plain: Vec<Plain>,
     /// Files of certificates (PEM) that are trusted besides the machine's own.
     pub ca_certificates: Vec<PathBuf>,
     /// Where addresses come from.
@@ -63,7 +67,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connect_to: Vec::new(), ca_certificates: Vec::new(), resolver: Arc::new(SystemResolver) }
+        Self {
+            connect_to: Vec::new(),
+            plain: Vec::new(),
+            ca_certificates: Vec::new(),
+            resolver: Arc::new(SystemResolver),
+        }
     }
 }
 
@@ -151,7 +160,7 @@ impl Payload {
 pub struct Outgoing {
     /// The method.
     pub method: Method,
-    /// Where to, `https` and a name.
+    /// Where to: `https` and a name, or one of [`Options::plain`].
     pub url: Url,
     /// All headers but those of the connection and the length.
     pub headers: HeaderMap,
@@ -208,7 +217,9 @@ impl Network {
     pub async fn send(&self, request: Outgoing) -> Result<Incoming, SendError> {
         let timeouts = request.timeouts;
         let unsent = |kind| SendError { reached: Reached::No, kind };
-        guard::host(&request.url).map_err(|refusal| unsent(SendErrorKind::Refused(refusal)))?;
+        if !self.clients.is_plain(&request.url) {
+            guard::host(&request.url).map_err(|refusal| unsent(SendErrorKind::Refused(refusal)))?;
+        }
         let client = self.clients.get(&request).map_err(unsent)?;
 
         let watch = Watch::new();
@@ -233,6 +244,12 @@ impl Network {
             stall: timeouts.receive_stall,
             received_bytes: Arc::clone(&self.received_bytes),
         })
+    }
+
+    /// May this address be spoken to in the clear?
+    #[must_use]
+    pub fn is_plain(&self, url: &Url) -> bool {
+        self.clients.is_plain(url)
     }
 
     /// What went through so far.

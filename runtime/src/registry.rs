@@ -168,6 +168,9 @@ pub struct Installed {
     pub installed: jiff::Timestamp,
     /// Not to be used.
     pub disabled: bool,
+    /// Where it was got from, if from a registry: by digest, and whether in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 impl Installed {
@@ -191,6 +194,8 @@ pub struct Wanted {
     pub id: String,
     /// Its version.
     pub version: Version,
+    /// Where it was got from, if from a registry.
+    pub origin: Option<String>,
 }
 
 /// May an installation go back to an older version, or change the contents of the same one?
@@ -272,6 +277,7 @@ impl Registry {
             installed: now,
             // What an operator stopped does not start again because there is a newer one.
             disabled: replaced.as_ref().is_some_and(|replaced| replaced.disabled),
+            origin: wanted.origin,
         };
         raise_floor(&mut index, &installed);
         index.connectors.push(installed.clone());

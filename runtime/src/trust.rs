@@ -9,6 +9,7 @@
 
 pub mod bundle;
 mod error;
+pub mod image;
 pub mod key;
 pub mod revocation;
 pub mod sign;

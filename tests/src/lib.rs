@@ -25,12 +25,16 @@ use wharf_runtime::secret::Secret;
 use wharf_runtime::transfer::{self, Event, Observer, Options, Summary};
 
 mod browser;
+mod docker_registry;
 mod foreign;
+mod registry;
 mod shell;
 mod vendor;
 
 pub use browser::{Page, SigningIn};
+pub use docker_registry::DockerRegistry;
 pub use foreign::{Finished, Foreign, installed as foreign_program, run as run_foreign};
+pub use registry::{FakeRegistry, Lie};
 pub use shell::{Ran, Shell};
 pub use vendor::{MANIFEST, steady};
 

@@ -1,9 +1,10 @@
 //! cosign, in both forms that it writes: what it signs is installed, and it accepts what Wharf signs.
-//! Everything is offline, with key pairs; no transparency log takes part.
+//! Everything is offline, with key pairs; no transparency log takes part. Images lie in a registry of
+//! Debian's, which keeps no list of what refers to an image, and in one of ours, which does.
 
 use std::process::{Command, Stdio};
 
-use wharf_tests::{Finished, Shell, connector, foreign_program, run_foreign};
+use wharf_tests::{DockerRegistry, FakeRegistry, Finished, Shell, connector, foreign_program, run_foreign};
 
 const PASSWORD: &str = "correct horse";
 
@@ -60,6 +61,63 @@ impl Cosign {
         };
         self.run(shell, &[&words, offline].concat())
     }
+
+    /// Sign what is in a registry. The older writes no bundle when it signs, but does when it attests.
+    fn sign_image(self, shell: &Shell, key: &str, image: &str) -> Finished {
+        let words: &[&str] = match self {
+            Self::Trixie => &[
+                "attest",
+                "--type",
+                "https://sigstore.dev/cosign/sign/v1",
+                "--predicate",
+                "predicate.json",
+                "--key",
+                key,
+                image,
+            ],
+            Self::Sid => &["sign", "--key", key, image],
+        };
+        self.run(shell, &[words, self.offline()].concat())
+    }
+
+    /// The older reads bundles of attestations alone.
+    fn verify_image(self, shell: &Shell, key: &str, image: &str) -> Finished {
+        let (verb, more): (&str, &[&str]) = match self {
+            Self::Trixie => (
+                "verify-attestation",
+                &[
+                    "--type",
+                    "https://sigstore.dev/cosign/sign/v1",
+                    "--new-bundle-format",
+                    "--trusted-root",
+                    "nobody.json",
+                ],
+            ),
+            Self::Sid => ("verify", &[]),
+        };
+        let words = [verb, "--key", key, "--insecure-ignore-tlog", image];
+        self.run(shell, &[&words, more].concat())
+    }
+}
+
+/// What is done with each registry: its host, and what a test says of it.
+fn in_each_registry(check: impl Fn(&Shell, &[String], &str)) {
+    {
+        let (shell, keys) = bench();
+        let registry = DockerRegistry::start(&shell);
+        check(&shell, &keys, registry.host());
+    }
+    let (shell, keys) = bench();
+    check(&shell, &keys, &FakeRegistry::start(true).host());
+}
+
+/// The library for registries in Python.
+fn oras(shell: &Shell, words: &[&str]) -> Finished {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/foreign/registry.py");
+    let mut command = Command::new(foreign_program("python/bin/python"));
+    command.env_clear().env("HOME", shell.folder.path()).current_dir(shell.folder.path());
+    command.arg("-I").arg(script).args(words).stdin(Stdio::null());
+    run_foreign(command)
 }
 
 /// Connectors to sign, and keys of every kind, each trusted: `p256-trixie`, `ed25519-sid`, …
@@ -147,4 +205,50 @@ fn cosign_accepts_what_is_signed_here() {
         }
         shell.run(&["connector", "install", "dropbox.wasm"]).done();
     }
+}
+
+/// A vendor pushes with a tool of their own and signs with cosign; an operator installs.
+#[test]
+fn an_image_that_cosign_signs_is_installed() {
+    in_each_registry(|shell, keys, host| {
+        shell.file("config.json", r#"{"architecture":"wasm","os":"wasip2"}"#);
+        for (cosign, tag) in [(Cosign::Trixie, "trixie"), (Cosign::Sid, "sid")] {
+            // A manifest of its own for each, so that neither is verified by the other's bundle.
+            let repository = format!("{host}/{tag}/dropbox:1");
+            oras(shell, &["push", &repository, "dropbox.wasm", "config.json"]).done();
+            let at = format!("oci://{repository}");
+            let words = ["connector", "install", &at, "--registry-insecure", host];
+            let unsigned = shell.run(&words).failed(5);
+            assert!(unsigned.contains("has no signature bundle of"), "{unsigned}");
+            cosign.sign_image(shell, &format!("{}.key", keys[0]), &repository).done();
+            let put = shell.run(&words);
+            assert!(put.stderr.contains("; signed by wharf ("), "{put}");
+            shell.run(&["connector", "verify"]).done();
+            shell.run(&["connector", "remove", "dropbox", "--yes"]).done();
+        }
+    });
+}
+
+/// A vendor publishes with Wharf; cosign and another library accept it.
+#[test]
+fn cosign_accepts_an_image_that_is_published_here() {
+    in_each_registry(|shell, keys, host| {
+        for key in &keys[..2] {
+            let repository = format!("{host}/{key}/dropbox:1.0.0");
+            let (private, public, at) =
+                (format!("{key}.key"), format!("{key}.pub"), format!("oci://{repository}"));
+            let words = ["connector", "publish", "dropbox.wasm", &at, "--key", &private];
+            let mut publish = shell.command(&[&words[..], &["--registry-insecure", host]].concat());
+            shell.ran(&publish.env("COSIGN_PASSWORD", PASSWORD).output().unwrap()).done();
+            for cosign in Cosign::ALL {
+                cosign.verify_image(shell, &public, &repository).done();
+                let other = format!("{}.pub", keys[2]);
+                cosign.verify_image(shell, &other, &repository).failed();
+            }
+            oras(shell, &["pull", &repository, "pulled.wasm"]).done();
+            let pulled = std::fs::read(shell.path("pulled.wasm")).unwrap();
+            assert!(pulled == connector("dropbox"), "what another tool pulls is something else");
+            shell.run(&["connector", "install", &at, "--registry-insecure", host]).done();
+        }
+    });
 }

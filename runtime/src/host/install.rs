@@ -8,9 +8,14 @@ use super::{Error, Host, artefact_key};
 use crate::home::Name;
 use crate::leave::{self, Leave};
 use crate::manifest::Manifest;
+use crate::oci::{self, Pulled};
 use crate::registry::{Direction, Installed, Wanted};
 use crate::sandbox::Sandbox;
-use crate::trust::{Standing, Ticket, Unsigned};
+use crate::shown::shown;
+use crate::trust::{self, Standing, Ticket, Unsigned, bundle, image};
+
+/// Longest version of an annotation in a message, in bytes.
+const VERSION_BYTES_MAX: usize = 100;
 
 /// A component that may be installed, and on what ground.
 #[derive(Debug)]
@@ -18,6 +23,7 @@ pub struct Candidate<'a> {
     component: &'a [u8],
     manifest: Manifest,
     ticket: Ticket,
+    origin: Option<String>,
 }
 
 impl<'a> Candidate<'a> {
@@ -28,7 +34,22 @@ impl<'a> Candidate<'a> {
     pub fn unsigned(component: &'a [u8]) -> Result<Self, Error> {
         let manifest = Sandbox::inspect(component)?;
         let ticket = Ticket::Unsigned(Unsigned::on_the_operators_word(component));
-        Ok(Self { component, manifest, ticket })
+        Ok(Self { component, manifest, ticket, origin: None })
+    }
+
+    /// The same, with where it was got from, to be kept. `in_the_clear`: the operator allowed that.
+    ///
+    /// # Errors
+    /// When the registry's annotations name another version than the component.
+    pub fn from_registry(mut self, pulled: &Pulled, in_the_clear: bool) -> Result<Self, Error> {
+        let version = self.manifest.version.to_string();
+        if let Some(annotated) = pulled.version.as_ref().filter(|annotated| **annotated != version) {
+            let (place, annotated) = (pulled.reference.to_string(), shown(annotated, VERSION_BYTES_MAX));
+            return Err(oci::Error::OtherVersion { place, annotated, version }.into());
+        }
+        let how = if in_the_clear { ", in the clear" } else { "" };
+        self.origin = Some(format!("{}{how}", pulled.reference));
+        Ok(self)
     }
 
     /// What it says of itself.
@@ -54,7 +75,40 @@ impl Host {
         let verified = self.trust.verify(component, bundle, self.now())?;
         let manifest = Sandbox::inspect(component)?;
         let ticket = Ticket::Trusted(verified.admit(&manifest.id)?);
-        Ok(Candidate { component, manifest, ticket })
+        Ok(Candidate { component, manifest, ticket, origin: None })
+    }
+
+    /// The same of a component from a registry. Each bundle there vouches for the image or for the component,
+    /// and the first that does for what is trusted here is the one that is kept.
+    ///
+    /// # Errors
+    /// When no bundle is of somebody trusted: what the one says that came nearest.
+    pub fn examine_pulled<'a>(
+        &self,
+        pulled: &'a Pulled,
+        bundles: &[Vec<u8>],
+    ) -> Result<Candidate<'a>, Error> {
+        let mut nearest: Option<trust::Error> = None;
+        for bundle in bundles {
+            let over_image = image::proof(&pulled.manifest, bundle).map_err(trust::Error::from);
+            let verified = over_image
+                .and_then(|proof| self.trust.verify(&pulled.component, &proof, self.now()))
+                .or_else(|error| match self.trust.verify(&pulled.component, bundle, self.now()) {
+                    Err(other) if is_of_something_else(&other) => Err(error),
+                    verified => verified,
+                });
+            match verified {
+                Ok(verified) => {
+                    let manifest = Sandbox::inspect(&pulled.component)?;
+                    let ticket = Ticket::Trusted(verified.admit(&manifest.id)?);
+                    return Ok(Candidate { component: &pulled.component, manifest, ticket, origin: None });
+                }
+                // A stranger's bundle says less than that of somebody who is known here.
+                Err(error) if nearest.as_ref().is_none_or(is_a_strangers) => nearest = Some(error),
+                Err(_) => {}
+            }
+        }
+        Err(nearest.map_or(Error::Unsigned, Error::Trust))
     }
 
     /// Install what was examined: compile it, keep both. Returns what it is now, and what it replaced.
@@ -66,11 +120,12 @@ impl Host {
         candidate: &Candidate<'_>,
         direction: Direction,
     ) -> Result<(Installed, Option<Installed>), Error> {
-        let Candidate { component, manifest, ticket } = candidate;
+        let Candidate { component, manifest, ticket, origin } = candidate;
         let wanted = Wanted {
             r#type: manifest.kind.clone(),
             id: manifest.id.clone(),
             version: manifest.version.clone(),
+            origin: origin.clone(),
         };
         self.registry.permits(&wanted, ticket, direction)?;
         let sandbox = self.sandbox()?;
@@ -132,4 +187,19 @@ impl Host {
         leave.check().map_err(stopped)?;
         Ok(leave)
     }
+}
+
+/// Does a bundle that is good, or may be, vouch for other bytes?
+const fn is_of_something_else(error: &trust::Error) -> bool {
+    matches!(
+        error,
+        trust::Error::Bundle(bundle::Error::OtherDigest { .. })
+            | trust::Error::BadSignature { .. }
+            | trust::Error::UnknownKey(_)
+            | trust::Error::NoKeyFits
+    )
+}
+
+const fn is_a_strangers(error: &trust::Error) -> bool {
+    matches!(error, trust::Error::Bundle(_) | trust::Error::UnknownKey(_) | trust::Error::NoKeyFits)
 }

@@ -13,7 +13,8 @@ use reqwest::{Certificate, Client, ClientBuilder, redirect, retry, tls};
 use url::Url;
 
 use super::connect_to::ConnectTo;
-use super::resolver::{Exempt, Guarded, Resolver};
+use super::plain::Plain;
+use super::resolver::{Exempt, Guarded, Resolver, Unguarded};
 use super::{CONNECT_TIMEOUT, Error, HEADER_BYTES_MAX, HttpVersion, Options, Outgoing, SendErrorKind};
 
 /// Time that an unused connection is kept: services close theirs after one to two minutes, and one
@@ -40,12 +41,15 @@ struct Pool {
     version: HttpVersion,
     /// The exempt pair, by its position.
     pair: Option<usize>,
+    /// The pair that is spoken to in the clear, by its position.
+    plain: Option<usize>,
 }
 
 /// All clients so far.
 #[derive(Debug)]
 pub(super) struct Clients {
     connect_to: Vec<ConnectTo>,
+    plain: Vec<Plain>,
     certificates: Vec<Certificate>,
     resolver: Arc<dyn Resolver>,
     built: Mutex<HashMap<Pool, Client>>,
@@ -53,7 +57,7 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) fn new(options: Options) -> Result<Self, Error> {
-        let Options { connect_to, ca_certificates, resolver } = options;
+        let Options { connect_to, plain, ca_certificates, resolver } = options;
         let mut certificates = Vec::new();
         for path in ca_certificates {
             let text = match fs::read(&path) {
@@ -65,13 +69,14 @@ impl Clients {
                 Ok(_) | Err(_) => return Err(Error::NoCertificate(path)),
             }
         }
-        Ok(Self { connect_to, certificates, resolver, built: Mutex::default() })
+        Ok(Self { connect_to, plain, certificates, resolver, built: Mutex::default() })
     }
 
     /// The client for a request, built when it is the first of its pool.
     pub(super) fn get(&self, request: &Outgoing) -> Result<Client, SendErrorKind> {
         let pair = self.connect_to.iter().position(|pair| pair.applies(&request.url));
-        let pool = Pool { name: Arc::clone(&request.pool), version: request.version, pair };
+        let plain = self.plain_pair(&request.url);
+        let pool = Pool { name: Arc::clone(&request.pool), version: request.version, pair, plain };
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = built.get(&pool) {
             return Ok(client.clone());
@@ -79,6 +84,15 @@ impl Clients {
         let client = self.build(&pool).map_err(|error| SendErrorKind::Setup(error.to_string()))?;
         built.insert(pool, client.clone());
         Ok(client)
+    }
+
+    /// May this address be spoken to in the clear?
+    pub(super) fn is_plain(&self, url: &Url) -> bool {
+        self.plain_pair(url).is_some()
+    }
+
+    fn plain_pair(&self, url: &Url) -> Option<usize> {
+        self.plain.iter().position(|pair| pair.applies(url))
     }
 
     /// The client dials a port that the address spells out, whatever the pair says. Take it out of
@@ -110,9 +124,19 @@ impl Clients {
             HttpVersion::Http1 => builder.http1_only(),
             HttpVersion::Http2 => builder.http2_prior_knowledge(),
         };
-        match pool.pair.and_then(|pair| self.connect_to.get(pair)) {
-            Some(pair) => builder.dns_resolver(Exempt(pair.clone())),
-            None => builder.dns_resolver(Guarded(Arc::clone(&self.resolver))),
+        let pair = pool.pair.and_then(|pair| self.connect_to.get(pair));
+        let plain = pool.plain.and_then(|pair| self.plain.get(pair));
+        match (pair, plain) {
+            (Some(pair), None) => builder.dns_resolver(Exempt(pair.clone())),
+            (None, None) => builder.dns_resolver(Guarded(Arc::clone(&self.resolver))),
+            (pair, Some(plain)) => {
+                let (resolver, host) = (Arc::clone(&self.resolver), plain.host().to_owned());
+                let builder = builder.https_only(false);
+                match pair {
+                    Some(pair) => builder.dns_resolver(Exempt(pair.clone())),
+                    None => builder.dns_resolver(Unguarded { resolver, host }),
+                }
+            }
         }
         .build()
     }

@@ -15,6 +15,7 @@ fn wanted(connector_type: &str, version: &str) -> Wanted {
         r#type: connector_type.to_owned(),
         id: format!("dev.wharf.{connector_type}"),
         version: version.parse().unwrap(),
+        origin: None,
     }
 }
 

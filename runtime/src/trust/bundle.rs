@@ -229,29 +229,64 @@ impl Bundle {
         }
     }
 
-    /// A bundle over these bytes.
+    /// A bundle over the bytes of this digest.
     pub(super) fn write(key: &KeyId, digest: &Digest, signature: &[u8]) -> Result<Vec<u8>, Error> {
-        let bytes = |digits: &str| hex::decode(digits).map(|bytes| BASE64.encode(bytes)).unwrap_or_default();
-        let file = File {
+        let signature = MessageSignature {
+            message_digest: MessageDigest {
+                algorithm: Some("SHA2_256".to_owned()),
+                digest: Some(base64_of(digest.as_str())),
+            },
+            signature: BASE64.encode(signature),
+        };
+        File::of(key, Some(signature), None).write()
+    }
+
+    /// A bundle over a [`statement`]; the signature is over its [`pre_authentication`].
+    pub(super) fn write_statement(key: &KeyId, payload: &[u8], signature: &[u8]) -> Result<Vec<u8>, Error> {
+        let envelope = Envelope {
+            payload: BASE64.encode(payload),
+            payload_type: PAYLOAD_TYPE.to_owned(),
+            signatures: vec![EnvelopeSignature { sig: BASE64.encode(signature), keyid: None }],
+        };
+        File::of(key, None, Some(envelope)).write()
+    }
+}
+
+impl File {
+    fn of(key: &KeyId, signature: Option<MessageSignature>, envelope: Option<Envelope>) -> Self {
+        Self {
             media_type: MEDIA_TYPE.to_owned(),
             verification_material: Material {
-                public_key: Some(Hint { hint: bytes(key.as_str()) }),
+                public_key: Some(Hint { hint: base64_of(key.as_str()) }),
                 tlog_entries: None,
                 timestamp_verification_data: None,
                 certificate: None,
                 x509_certificate_chain: None,
             },
-            message_signature: Some(MessageSignature {
-                message_digest: MessageDigest {
-                    algorithm: Some("SHA2_256".to_owned()),
-                    digest: Some(bytes(digest.as_str())),
-                },
-                signature: BASE64.encode(signature),
-            }),
-            dsse_envelope: None,
-        };
-        serde_json::to_vec(&file).map_err(|error| Error::Malformed(error.to_string()))
+            message_signature: signature,
+            dsse_envelope: envelope,
+        }
     }
+
+    fn write(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(self).map_err(|error| Error::Malformed(error.to_string()))
+    }
+}
+
+/// The statement that what has this digest is signed, as `cosign sign` makes it.
+pub(super) fn statement(digest: &Digest) -> Vec<u8> {
+    let [statement_type, _] = STATEMENT_TYPES;
+    let statement = serde_json::json!({
+        "_type": statement_type,
+        "subject": [{ "digest": { "sha256": digest.as_str() } }],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {},
+    });
+    statement.to_string().into_bytes()
+}
+
+fn base64_of(digits: &str) -> String {
+    hex::decode(digits).map(|bytes| BASE64.encode(bytes)).unwrap_or_default()
 }
 
 fn same(found: &str, actual: &Digest) -> Result<(), Error> {
@@ -296,7 +331,7 @@ fn decode(what: &str, text: &str) -> Result<Vec<u8>, Error> {
 
 /// What a signature of an envelope is over (DSSE's pre-authentication encoding): type and payload, each
 /// with its length, so that neither can pass for a part of the other.
-fn pre_authentication(payload: &[u8]) -> Vec<u8> {
+pub(super) fn pre_authentication(payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {PAYLOAD_TYPE} {} ", PAYLOAD_TYPE.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
     bytes

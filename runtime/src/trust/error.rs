@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{bundle, key::KeyId};
+use super::{bundle, image, key::KeyId};
 use crate::{
     ErrorKind,
     hint::Hint,
@@ -18,6 +18,9 @@ pub enum Error {
     /// The bundle is of no use, or about something else.
     #[error("its bundle {0}")]
     Bundle(#[from] bundle::Error),
+    /// The manifest that was signed names no component, or another.
+    #[error("its signed manifest {0}")]
+    Image(#[from] image::Error),
     /// Nobody is trusted who has this key.
     #[error("it is signed with key `{}`, which no trusted publisher has", .0.short())]
     UnknownKey(KeyId),
@@ -199,8 +202,19 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Bundle(bundle::Error::OtherDigest { .. })
+            | Self::Image(image::Error::OtherLayer { .. } | image::Error::OtherSize { .. })
             | Self::BadSignature { .. }
             | Self::BundleGone => ErrorKind::Corrupt,
+            Self::Image(
+                image::Error::Malformed(_)
+                | image::Error::TooLarge
+                | image::Error::Index
+                | image::Error::Type(_)
+                | image::Error::Config(_)
+                | image::Error::Layers(_)
+                | image::Error::LayerType(_)
+                | image::Error::Foreign,
+            ) => ErrorKind::Denied,
             Self::Bundle(bundle::Error::Malformed(_) | bundle::Error::Refused(_))
             | Self::UnknownKey(_)
             | Self::NoKeyFits
@@ -239,6 +253,7 @@ impl Hint for Error {
                 "sign it with `wharf connector sign FILE --key KEY`, or `cosign sign-blob --key KEY --bundle FILE.sigstore.json FILE`"
                     .to_owned()
             }
+            Self::Image(_) => "publish it with `wharf connector publish FILE oci://HOST/REPO:TAG --key KEY`".to_owned(),
             Self::UnknownKey(_) | Self::NoKeyFits => {
                 "if you trust its owner, run `wharf trust add NAME --key FILE --id-prefix PREFIX`".to_owned()
             }

@@ -150,14 +150,29 @@ impl PrivateKey {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-        let signature = match &self.0 {
+        let signature = self.signature(bytes)?;
+        Bundle::write(&self.public()?.id(), &Digest::of(bytes), &signature).map_err(Error::Bundle)
+    }
+
+    /// Sign the statement that what has this digest is signed: a bundle as `cosign sign` makes it of an
+    /// image.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn sign_statement(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        let payload = bundle::statement(digest);
+        let signature = self.signature(&bundle::pre_authentication(&payload))?;
+        Bundle::write_statement(&self.public()?.id(), &payload, &signature).map_err(Error::Bundle)
+    }
+
+    fn signature(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok(match &self.0 {
             Pair::Ed25519(pair) => pair.sign(bytes).as_ref().to_owned(),
             Pair::EcdsaP256(pair) => {
                 let signature = pair.sign(&SystemRandom::new(), bytes).map_err(|_| Error::Randomness)?;
                 signature.as_ref().to_owned()
             }
-        };
-        Bundle::write(&self.public()?.id(), &Digest::of(bytes), &signature).map_err(Error::Bundle)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{
     Error,
     bundle::Bundle,
+    image::{Image, Proof},
     key::KeyId,
     revocation::Accepted,
     store::{Publisher, Trust, TrustedKey},
@@ -157,13 +158,14 @@ pub(super) struct Book {
 }
 
 impl Trust {
-    /// Did a trusted publisher sign these bytes, with a key that is good at `now`? Offline.
+    /// Did a trusted publisher sign this component, with a key that is good at `now`? Offline. The bundle is
+    /// over the component, or one over an image's manifest in a [`proof`](super::image::proof).
     ///
     /// # Errors
     /// Why not.
     pub fn verify(&self, bytes: &[u8], bundle: &[u8], now: Timestamp) -> Result<Verified, Error> {
         let book = self.book()?;
-        let (verified, key) = book.signature(bytes, bundle)?;
+        let (verified, key) = book.vouched(bytes, bundle)?;
         book.check_list(&verified.publisher.name, now)?;
         check_window(&verified.publisher.name, key, now)?;
         book.check_standing(&verified.standing())?;
@@ -186,7 +188,7 @@ impl Trust {
         let standing =
             Standing { publisher: publisher.clone(), key: key.clone(), digest: installed.digest.clone() };
         book.check_standing(&standing)?;
-        let (verified, _) = book.signature(component, bundle.ok_or(Error::BundleGone)?)?;
+        let (verified, _) = book.vouched(component, bundle.ok_or(Error::BundleGone)?)?;
         if verified.standing() != standing {
             return Err(Error::Withdrawn { publisher: publisher.clone(), key: key.clone() });
         }
@@ -232,6 +234,18 @@ impl Verified {
 }
 
 impl Book {
+    /// Who vouches for a component: for its bytes, or for a manifest that names them.
+    fn vouched(&self, component: &[u8], text: &[u8]) -> Result<(Verified, &TrustedKey), Error> {
+        let (manifest, bundle) = match Proof::parse(text)? {
+            Proof::Component => return self.signature(component, text),
+            Proof::Image { manifest, bundle } => (manifest, bundle),
+        };
+        let (image, key) = self.signature(&manifest, &bundle)?;
+        // Only now is the manifest read, and only what it names by digest is let through.
+        let digest = Image::parse(&manifest)?.check(component)?;
+        Ok((Verified { digest, bundle: text.to_owned(), ..image }, key))
+    }
+
     /// The digest, then the signature, then what was signed.
     fn signature(&self, bytes: &[u8], text: &[u8]) -> Result<(Verified, &TrustedKey), Error> {
         let digest = Digest::of(bytes);

@@ -1,4 +1,4 @@
-//! How a connector gets in: from a file, from a folder of several, or offered to whoever needs one.
+//! How a connector gets in: from a file, a folder of several, a registry, or offered to whoever needs one.
 //!
 //! Everything is examined before anything is installed; what an operator is asked about is what is then
 //! installed, byte for byte, because it stays in memory in between.
@@ -14,8 +14,9 @@ use wharf_runtime::manifest::section::COMPONENT_BYTES_MAX;
 use wharf_runtime::registry::{Direction, Installed};
 use wharf_runtime::trust::{BUNDLE_BYTES_MAX, BUNDLE_SUFFIX};
 
+use super::registry::{self, Got};
 use super::{InstalledJson, reference, signature};
-use crate::args::{ConnectorInstall, ConnectorUpdate, Proof};
+use crate::args::{Access, ConnectorInstall, ConnectorUpdate, Proof};
 use crate::ask::{self, Unattended};
 use crate::command::Desk;
 use crate::exit::Exit;
@@ -27,16 +28,32 @@ use crate::sentence::{self, Detail};
 /// Most components in a folder: each is read and verified, some milliseconds and megabytes each.
 const FOLDER_COMPONENTS_MAX: usize = 64;
 
-/// A file's bytes, and those of its bundle; none where none is looked for.
-struct Files {
-    path: PathBuf,
-    component: Vec<u8>,
-    bundle: Option<Vec<u8>>,
+/// What may be installed, in memory, and what may vouch for it; nothing where nothing is looked for.
+struct Found {
+    /// Where it is from, as messages name it.
+    place: String,
+    what: What,
 }
 
-impl Files {
+enum What {
+    /// A file's bytes, and those of its bundle.
+    Files { component: Vec<u8>, bundle: Option<Vec<u8>> },
+    /// What a registry gave.
+    Registry(Box<Got>),
+}
+
+impl Found {
     /// Read both. Where a signature is wanted and there is none, that is the error.
-    fn read(path: &Path, proof: &Proof) -> Result<Self, Failure> {
+    fn read(desk: Desk<'_>, path: &Path, proof: &Proof, access: &Access) -> Result<Self, Failure> {
+        if let Some(reference) = registry::named(path)? {
+            let place = reference.to_string();
+            // Before anybody is asked: without trust nothing that comes would count.
+            check_home(desk, proof).map_err(|failure| refused(&place, failure))?;
+            let got = registry::get(desk, &reference, access, proof);
+            let what = What::Registry(Box::new(got.map_err(|failure| refused(&place, failure))?));
+            return Ok(Self { place, what });
+        }
+        let place = path.display().to_string();
         let component = file::read(path, COMPONENT_BYTES_MAX)?;
         let bundle = match &proof.bundle {
             _ if proof.allow_unsigned => None,
@@ -44,34 +61,46 @@ impl Files {
             None => {
                 let beside = file::suffixed(path, BUNDLE_SUFFIX);
                 if !beside.exists() {
-                    return Err(refused(path, host::Error::Unsigned.into()));
+                    return Err(refused(&place, host::Error::Unsigned.into()));
                 }
                 Some(read_bundle(&beside)?)
             }
         };
-        Ok(Self { path: path.to_owned(), component, bundle })
+        check_home(desk, proof).map_err(|failure| refused(&place, failure))?;
+        Ok(Self { place, what: What::Files { component, bundle } })
     }
 
     fn examine(&self, desk: Desk<'_>) -> Result<Candidate<'_>, Failure> {
-        let examined = match &self.bundle {
-            Some(_) if !desk.home_path()?.exists() => {
-                let failure = Failure::new(Exit::Denied, "nobody is trusted yet, so no signature counts");
-                let hint = "run `wharf trust add NAME --key FILE --id-prefix PREFIX` first";
-                return Err(refused(&self.path, failure.with_hint(hint)));
+        let examined = match &self.what {
+            What::Files { component, bundle: Some(bundle) } => desk.host()?.examine(component, bundle),
+            What::Files { component, bundle: None } => Candidate::unsigned(component),
+            What::Registry(got) => {
+                let candidate = match &got.bundles {
+                    Some(bundles) => desk.host()?.examine_pulled(&got.pulled, bundles),
+                    None => Candidate::unsigned(&got.pulled.component),
+                };
+                candidate.and_then(|candidate| candidate.from_registry(&got.pulled, got.in_the_clear))
             }
-            Some(bundle) => desk.host()?.examine(&self.component, bundle),
-            None => Candidate::unsigned(&self.component),
         };
-        examined.map_err(|error| refused(&self.path, error.into()))
+        examined.map_err(|error| refused(&self.place, error.into()))
     }
 }
 
-fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+/// No signature counts where nobody is trusted.
+fn check_home(desk: Desk<'_>, proof: &Proof) -> Result<(), Failure> {
+    if proof.allow_unsigned || desk.home_path()?.exists() {
+        return Ok(());
+    }
+    let failure = Failure::new(Exit::Denied, "nobody is trusted yet, so no signature counts");
+    Err(failure.with_hint("run `wharf trust add NAME --key FILE --id-prefix PREFIX` first"))
+}
+
+pub(super) fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
     file::read(path, usize::try_from(BUNDLE_BYTES_MAX).unwrap_or(usize::MAX))
 }
 
-fn refused(path: &Path, failure: Failure) -> Failure {
-    failure.with_context(format!("`{}` cannot be installed", path.display()))
+fn refused(place: &str, failure: Failure) -> Failure {
+    failure.with_context(format!("`{place}` cannot be installed"))
 }
 
 const fn direction(proof: &Proof) -> Direction {
@@ -79,7 +108,10 @@ const fn direction(proof: &Proof) -> Direction {
 }
 
 pub(super) fn install(desk: Desk<'_>, install: &ConnectorInstall) -> Result<(), Failure> {
-    let paths = components(&install.component)?;
+    let paths = match registry::named(&install.component)? {
+        Some(_) => vec![install.component.clone()],
+        None => components(&install.component)?,
+    };
     if paths.len() > 1 && install.proof.bundle.is_some() {
         return Err(Failure::new(Exit::Usage, "`--bundle` is of one component, and the folder has several")
             .with_hint("leave it out: each has its bundle beside it, or install one by one"));
@@ -87,15 +119,15 @@ pub(super) fn install(desk: Desk<'_>, install: &ConnectorInstall) -> Result<(), 
     let several = paths.len() > 1;
     for path in paths.iter().filter(|_| several) {
         // All are good, or none is installed.
-        Files::read(path, &install.proof)?.examine(desk)?;
+        Found::read(desk, path, &install.proof, &install.access)?.examine(desk)?;
     }
     for path in &paths {
-        let files = Files::read(path, &install.proof)?;
-        let candidate = files.examine(desk)?;
+        let found = Found::read(desk, path, &install.proof, &install.access)?;
+        let candidate = found.examine(desk)?;
         explain(desk, &candidate, None);
         let question = format!("Install `{}`?", candidate.manifest().label());
         ask::confirm(desk.output, desk.global.yes, &question, Unattended::Goes)?;
-        put(desk, path, &candidate, direction(&install.proof))?;
+        put(desk, &found.place, &candidate, direction(&install.proof))?;
     }
     Ok(())
 }
@@ -103,11 +135,11 @@ pub(super) fn install(desk: Desk<'_>, install: &ConnectorInstall) -> Result<(), 
 pub(super) fn update(desk: Desk<'_>, update: &ConnectorUpdate) -> Result<(), Failure> {
     let host = desk.host()?;
     let (before, manifest) = host.manifest(&reference(&update.connector)?)?;
-    let files = Files::read(&update.component, &update.proof)?;
-    let candidate = files.examine(desk)?;
+    let found = Found::read(desk, &update.component, &update.proof, &update.access)?;
+    let candidate = found.examine(desk)?;
     if candidate.manifest().id != before.id {
-        let (other, path) = (candidate.manifest().label(), update.component.display());
-        let message = format!("`{path}` is `{other}`, and not a version of `{}`", before.id);
+        let (other, place) = (candidate.manifest().label(), &found.place);
+        let message = format!("`{place}` is `{other}`, and not a version of `{}`", before.id);
         return Err(Failure::new(Exit::Usage, message)
             .with_hint("`wharf connector install FILE` installs another connector beside it"));
     }
@@ -119,7 +151,7 @@ pub(super) fn update(desk: Desk<'_>, update: &ConnectorUpdate) -> Result<(), Fai
     let label = candidate.manifest().label();
     let question = format!("Replace version {} by `{label}`?", before.version);
     ask::confirm(desk.output, desk.global.yes, &question, Unattended::Goes)?;
-    put(desk, &update.component, &candidate, direction(&update.proof))
+    put(desk, &found.place, &candidate, direction(&update.proof))
 }
 
 /// A destination wants a connector that is not installed: is it in the folder of those that can be? Then
@@ -137,30 +169,31 @@ pub(in crate::command) fn offer(
         return Err(missing);
     }
     let proof = Proof { bundle: None, allow_unsigned: false, allow_downgrade: false };
-    let (mut found, mut unfit) = (None, None);
+    let access = Access::default();
+    let (mut best, mut unfit) = (None, None);
     for path in components_in(folder)? {
         // Which connector it is, is known only of one that is trusted; a name is a promise of nobody's.
-        let files = match Files::read(&path, &proof) {
-            Ok(files) => files,
+        let found = match Found::read(desk, &path, &proof, &access) {
+            Ok(found) => found,
             Err(failure) => {
                 unfit = unfit.or_else(|| is_called(&path, wanted).then_some(failure));
                 continue;
             }
         };
-        let (fits, version) = match files.examine(desk) {
+        let (fits, version) = match found.examine(desk) {
             Ok(candidate) => (is(candidate.manifest(), wanted), candidate.manifest().version.clone()),
             Err(failure) => {
                 unfit = unfit.or_else(|| is_called(&path, wanted).then_some(failure));
                 continue;
             }
         };
-        if fits && found.as_ref().is_none_or(|(best, _)| version > *best) {
-            found = Some((version, files));
+        if fits && best.as_ref().is_none_or(|(best, _)| version > *best) {
+            best = Some((version, found));
         }
     }
-    let Some((_, files)) = found else { return Err(unfit.unwrap_or(missing)) };
-    let candidate = files.examine(desk)?;
-    let place = files.path.display();
+    let Some((_, found)) = best else { return Err(unfit.unwrap_or(missing)) };
+    let candidate = found.examine(desk)?;
+    let place = &found.place;
     ask::explain(
         desk.output,
         desk.global.yes,
@@ -169,7 +202,7 @@ pub(in crate::command) fn offer(
     explain(desk, &candidate, None);
     let question = format!("Install `{}`?", candidate.manifest().label());
     ask::confirm(desk.output, desk.global.yes, &question, Unattended::Stops)?;
-    put_quietly(desk, &files.path, &candidate, Direction::Forward).map(drop)
+    put_quietly(desk, &found.place, &candidate, Direction::Forward).map(drop)
 }
 
 fn is(manifest: &Manifest, wanted: &ConnectorReference) -> bool {
@@ -217,8 +250,8 @@ fn names<'a>(of: &'a Manifest, but_not_of: &Manifest) -> Vec<&'a str> {
     new.map(|one| one.name()).collect()
 }
 
-fn put(desk: Desk<'_>, path: &Path, candidate: &Candidate<'_>, direction: Direction) -> Result<(), Failure> {
-    let installed = put_quietly(desk, path, candidate, direction)?;
+fn put(desk: Desk<'_>, place: &str, candidate: &Candidate<'_>, direction: Direction) -> Result<(), Failure> {
+    let installed = put_quietly(desk, place, candidate, direction)?;
     if desk.output.is_json() {
         desk.output.json(&InstalledJson::new(&installed))?;
     }
@@ -227,13 +260,13 @@ fn put(desk: Desk<'_>, path: &Path, candidate: &Candidate<'_>, direction: Direct
 
 fn put_quietly(
     desk: Desk<'_>,
-    path: &Path,
+    place: &str,
     candidate: &Candidate<'_>,
     direction: Direction,
 ) -> Result<Installed, Failure> {
     let host = desk.host_or_new()?;
     let (installed, replaced) =
-        host.install(candidate, direction).map_err(|error| refused(path, error.into()))?;
+        host.install(candidate, direction).map_err(|error| refused(place, error.into()))?;
     let label = candidate.manifest().label();
     let before = replaced.filter(|before| before.version != installed.version);
     let instead = before.map(|before| format!(" in place of {}", before.version)).unwrap_or_default();
