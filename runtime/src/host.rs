@@ -385,6 +385,44 @@ impl Host {
     pub async fn attach_with(&self, name: &Name, choice: Choice) -> Result<Attached, Error> {
         let in_use = self.home.share(&Subject::Use(name.clone()))?;
         let (destination, watch) = self.destinations.watch(name)?;
+        self.put_together(&destination, watch, in_use, choice).await
+    }
+
+    /// Put a destination together that is no destination of this home: a look into a backup directory,
+    /// and nothing else. What is remembered of it goes by its name; see [`forget_aside`](Self::forget_aside).
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); and [`destination::Error::Exists`] when there is one of this name.
+    pub async fn attach_aside(&self, destination: &Destination) -> Result<Attached, Error> {
+        let name = &destination.name;
+        let in_use = self.home.share(&Subject::Use(name.clone()))?;
+        if self.destinations.exists(name) {
+            return Err(destination::Error::Exists(name.clone()).into());
+        }
+        let aside = Destination { read_only: true, ..destination.clone() };
+        let watch = self.destinations.watch_unwritten(name);
+        self.put_together(&aside, watch, in_use, Choice::default()).await
+    }
+
+    /// Forget what is remembered of a look aside.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn forget_aside(&self, name: &Name) -> Result<(), Error> {
+        if self.destinations.exists(name) {
+            return Ok(());
+        }
+        Ok(Catalog::new(State::open(&self.home)?).forget_destination(name).await?)
+    }
+
+    async fn put_together(
+        &self,
+        destination: &Destination,
+        watch: destination::Watch,
+        in_use: home::Lock,
+        choice: Choice,
+    ) -> Result<Attached, Error> {
+        let name = &destination.name;
         if destination.disabled {
             return Err(Error::Disabled(name.clone()));
         }
@@ -394,15 +432,15 @@ impl Host {
         let connector = self.connector(&installed, &component)?;
         drop(component);
         let manifest = Arc::clone(connector.manifest());
-        let options = json_options(&destination);
+        let options = json_options(destination);
         manifest
             .options
             .validate(&options)
             .map_err(|problem| Error::Options { destination: name.clone(), problem })?;
-        let account = self.account_of(&destination, &manifest)?;
+        let account = self.account_of(destination, &manifest)?;
         let account_name = destination.account.as_ref().filter(|_| account.is_some()).map(Name::as_str);
         let handles = Handles::new(self.vault.clone(), name.as_str(), account_name, &manifest.id);
-        let folder = self.folder_of(&destination, &manifest)?;
+        let folder = self.folder_of(destination, &manifest)?;
         let service: Arc<str> = manifest.name.as_str().into();
         let threads = self.seat(name).task(choice.threads);
         let flow = Some(Flow::new(threads.clone(), choice.rates, Arc::clone(&self.clock)));
@@ -433,9 +471,9 @@ impl Host {
         let network = Arc::clone(&self.network);
         let broker = Broker::new(settings, grant, watch, handles, account, network, audit, clock);
         let state = State::open(&self.home)?;
-        let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), &destination);
+        let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), destination);
         let catalog = Catalog::new(state);
-        let shelf = catalog.shelf(name, &place(&destination)).await?;
+        let shelf = catalog.shelf(name, &place(destination)).await?;
         let journal = Journal::new(shelf, self.home.clone());
         Ok(Attached::new(name.clone(), connector, leave, broker, threads, journal, budget, gate, in_use))
     }
@@ -523,7 +561,7 @@ const fn artefact_key<'a>(component: &'a Digest, compatibility: &'a [u8]) -> Art
 }
 
 /// What the catalog's memory is of: another account, directory or drive is another place.
-fn place(destination: &Destination) -> String {
+pub(crate) fn place(destination: &Destination) -> String {
     let options: Vec<String> =
         destination.options.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!(

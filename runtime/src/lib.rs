@@ -25,6 +25,7 @@ pub mod network;
 pub mod ownership;
 pub mod path;
 pub mod rate;
+pub mod recovery;
 pub mod registry;
 pub mod retry;
 pub mod rotation;
