@@ -9,6 +9,7 @@ mod connector;
 mod copy;
 mod destination;
 mod grant;
+mod recovery;
 mod trust;
 mod vault;
 
@@ -60,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Audit { destination, summary: true, limit: _ } => audit::summary(desk, destination),
         Command::Audit { destination, summary: false, limit } => audit::list(desk, destination, *limit),
         Command::Vault(command) => vault::run(desk, command),
+        Command::Recovery(command) => recovery::run(desk, command),
         Command::Completion { shell } => completion::print(desk, *shell),
     }
 }

@@ -13,8 +13,8 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, registry, rotation, sandbox, state, transfer,
-    trust, validate, vault,
+    account, attached, audit, catalog, destination, home, host, recovery, registry, rotation, sandbox, state,
+    transfer, trust, validate, vault,
 };
 
 use crate::exit::Exit;
@@ -158,6 +158,7 @@ known! {
     destination::Error => |error| Exit::from(error);
     home::Error => |_| Exit::Home;
     host::Error => |error| Exit::from(error);
+    recovery::Error => |error| Exit::from(error);
     registry::Error => |error| Exit::from(error);
     rotation::Error => |error| Exit::from(error);
     vault::Error => |error| Exit::from(error);
