@@ -74,7 +74,7 @@ impl Trust {
             let wrong = |_| Error::File { file, problem: "is no text".to_owned() };
             bytes.map(|bytes| String::from_utf8(bytes).map_err(wrong)).transpose()
         };
-        let (trust, revocations) = self.raw()?;
+        let [trust, revocations] = self.raw()?;
         Ok(Exported { trust: text(TRUST_FILE, trust)?, revocations: text(REVOCATIONS_FILE, revocations)? })
     }
 

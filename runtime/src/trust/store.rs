@@ -128,9 +128,9 @@ impl Trust {
     }
 
     /// Both files as they are written, where they are there.
-    pub(super) fn raw(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+    pub(super) fn raw(&self) -> Result<[Option<Vec<u8>>; 2], Error> {
         let trust = self.home.root().read(TRUST_FILE, FILE_BYTES_MAX)?;
-        Ok((trust, self.home.root().read(REVOCATIONS_FILE, REVOCATIONS_BYTES_MAX)?))
+        Ok([trust, self.home.root().read(REVOCATIONS_FILE, REVOCATIONS_BYTES_MAX)?])
     }
 
     pub(super) fn lock(&self) -> Result<Lock, Error> {

@@ -179,9 +179,7 @@ fn verdict(desk: Desk<'_>, plan: &Plan) -> Result<(), Failure> {
     }
     let exit = if refused > 0 { Exit::Failed } else { Exit::Exists };
     let message = format!(
-        "not everything of the export is here: {} kept as they were, {} not restored",
-        count(as_number(kept), "thing"),
-        count(as_number(refused), "thing")
+        "not everything of the export is here as it was: {kept} kept as here, {refused} not restored"
     );
     Err(Failure::new(exit, message).with_hint(
         "the list above says which and why; remove or add what it names, and run the same command again",
