@@ -192,10 +192,9 @@ pub(super) async fn after_copy(desk: Desk<'_>, host: &Host, attached: &Attached)
         ));
         return Ok(());
     }
-    match recovery.export_if_due(attached).await.map_err(failed)? {
-        // Data of a copy is what was copied.
-        Some(_) => desk.output.note(format_args!("exported the configuration to destination `{name}`")),
-        None => {}
+    // Data of a copy is what was copied, so this is a message.
+    if recovery.export_if_due(attached).await.map_err(failed)?.is_some() {
+        desk.output.note(format_args!("exported the configuration to destination `{name}`"));
     }
     Ok(())
 }
