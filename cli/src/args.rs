@@ -6,6 +6,7 @@ mod connector;
 mod destination;
 mod grant;
 mod pace;
+mod recovery;
 mod transfer;
 mod trust;
 mod vault;
@@ -30,6 +31,7 @@ pub(crate) use connector::{
 };
 pub(crate) use destination::{Destination, DestinationCreate, DestinationModify, OptionSetting};
 pub(crate) use grant::{Grant, GrantAllow};
+pub(crate) use recovery::{Recovery, RecoveryRestore};
 pub(crate) use transfer::{Copy, List, Move, Remove};
 pub(crate) use trust::{Trust, TrustAdd, TrustIssue};
 pub(crate) use vault::Vault;
@@ -242,6 +244,9 @@ Examples:
     /// The vault: the key that seals what is secret
     #[command(subcommand)]
     Vault(Vault),
+    /// Disaster recovery: the configuration, sealed beside the backups
+    #[command(subcommand)]
+    Recovery(Recovery),
     /// Print a script that completes wharf's command line in a shell
     #[command(after_help = "\
 Examples:

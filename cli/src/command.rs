@@ -9,6 +9,7 @@ mod connector;
 mod copy;
 mod destination;
 mod grant;
+mod recovery;
 mod trust;
 mod vault;
 
@@ -61,6 +62,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Audit { destination, verify: true, anchor, .. } => audit::verify(desk, destination, *anchor),
         Command::Audit { destination, limit, .. } => audit::list(desk, destination, *limit),
         Command::Vault(command) => vault::run(desk, command),
+        Command::Recovery(command) => recovery::run(desk, command),
         Command::Completion { shell } => completion::print(desk, *shell),
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use wharf_runtime::{ErrorKind, account, destination, host, oci, registry, rotation, trust, vault};
+use wharf_runtime::{ErrorKind, account, destination, host, oci, recovery, registry, rotation, trust, vault};
 
 /// Why the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,7 +250,9 @@ impl From<&destination::Error> for Exit {
         match error {
             destination::Error::NotFound(_) | destination::Error::NoAccount { .. } => Self::NotFound,
             destination::Error::Exists(_) | destination::Error::DirectoryTaken { .. } => Self::Exists,
-            destination::Error::ForLife { .. } | destination::Error::NotOwner { .. } => Self::Denied,
+            destination::Error::ForLife { .. }
+            | destination::Error::ReadOnlyDr(_)
+            | destination::Error::NotOwner { .. } => Self::Denied,
             destination::Error::File { .. } | destination::Error::Home(_) => Self::Home,
         }
     }
@@ -267,6 +269,35 @@ impl From<&registry::Error> for Exit {
             | registry::Error::InUse { .. } => Self::Exists,
             registry::Error::Description(_) | registry::Error::TooLarge => Self::Unfit,
             registry::Error::Damaged(_) | registry::Error::Index(_) | registry::Error::Home(_) => Self::Home,
+        }
+    }
+}
+
+impl From<&recovery::Error> for Exit {
+    fn from(error: &recovery::Error) -> Self {
+        match error {
+            recovery::Error::Vault(error) => Self::from(error),
+            recovery::Error::Account(error) => Self::from(error),
+            recovery::Error::Destination(error) => Self::from(error),
+            recovery::Error::Registry(error) => Self::from(error),
+            recovery::Error::Trust(error) => Self::from(error),
+            recovery::Error::Host(error) => Self::from(error),
+            recovery::Error::NoKey
+            | recovery::Error::KeyExists
+            | recovery::Error::KeyDamaged
+            | recovery::Error::NotAKey(_)
+            | recovery::Error::NotDr(_)
+            | recovery::Error::NoneDr
+            | recovery::Error::TooLarge { .. }
+            | recovery::Error::NoExport(_)
+            | recovery::Error::NotAnExport
+            | recovery::Error::Newer { .. }
+            | recovery::Error::OtherKey { .. }
+            | recovery::Error::Damaged(_)
+            | recovery::Error::Record(_)
+            | recovery::Error::Home(_)
+            | recovery::Error::State(_)
+            | recovery::Error::Attached(_) => Self::from(error.kind()),
         }
     }
 }

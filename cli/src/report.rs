@@ -13,8 +13,8 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, oci, registry, rotation, sandbox, state,
-    survey, transfer, trust, validate, vault,
+    account, attached, audit, catalog, destination, home, host, oci, recovery, registry, rotation, sandbox,
+    state, survey, transfer, trust, validate, vault,
 };
 
 use crate::exit::Exit;
@@ -159,6 +159,7 @@ known! {
     home::Error => |_| Exit::Home;
     oci::Error => |error| Exit::from(error);
     host::Error => |error| Exit::from(error);
+    recovery::Error => |error| Exit::from(error);
     registry::Error => |error| Exit::from(error);
     rotation::Error => |error| Exit::from(error);
     vault::Error => |error| Exit::from(error);

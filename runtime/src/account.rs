@@ -11,6 +11,7 @@
 
 mod device;
 mod error;
+mod export;
 mod live;
 mod loopback;
 mod message;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use self::token::Safe;
 pub use self::{
     error::{Error, sign_in_hint},
+    export::Exported,
     live::{Account, Credential, LOCK_WAIT, REFRESH_MARGIN, REFUSED_WINDOW},
     message::{Authorization, REPLY_BYTES_MAX, exchange_code},
     pause::{PAUSE_MAX, Paused},

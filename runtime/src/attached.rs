@@ -7,6 +7,7 @@
 
 mod error;
 mod gate;
+mod own;
 
 pub use error::Error;
 pub(crate) use gate::Gate;
@@ -27,7 +28,7 @@ use crate::home::{Lock, Name};
 use crate::journal::Journal;
 use crate::leave::Leave;
 use crate::manifest::{Manifest, Replay};
-use crate::ownership;
+use crate::ownership::Own;
 use crate::path::RelativePath;
 use crate::retry::{Attempts, Budget, Outcome, Verdict};
 use crate::sandbox::Connector;
@@ -167,7 +168,7 @@ impl Attached {
     /// # Errors
     /// Why it cannot be told.
     pub async fn stat(&self, path: &RelativePath) -> Result<Entry, Error> {
-        self.not_the_mark("stat", path)?;
+        self.not_our_own("stat", path)?;
         self.run("stat", path, |call| async move { self.connector.stat(&call, path).await }).await
     }
 
@@ -184,7 +185,7 @@ impl Attached {
         let mut page = self
             .run("list", path, |call| async move { self.connector.list(&call, path, recursive, next).await })
             .await?;
-        page.entries.retain(|entry| !ownership::is_mark(&entry.path));
+        page.entries.retain(|entry| Own::of(&entry.path).is_none());
         Ok(page)
     }
 
@@ -335,7 +336,7 @@ impl Attached {
         len: Option<u64>,
         revision: Option<&str>,
     ) -> Result<Opened, Error> {
-        self.not_the_mark("get", path)?;
+        self.not_our_own("get", path)?;
         self.open(path, offset, len, revision).await
     }
 
@@ -375,7 +376,7 @@ impl Attached {
     /// # Errors
     /// As [`relocate`](Self::relocate).
     pub async fn copy(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
-        self.not_the_mark("copy", from)?;
+        self.not_our_own("copy", from)?;
         self.may_store("copy", to, 0).await?;
         self.hold(to).await?;
         let begun =

@@ -171,6 +171,16 @@ impl Destination {
         file::write(self).map_err(|problem| Error::File { name: self.name.clone(), problem })
     }
 
+    /// Are exports of the configuration written here?
+    #[must_use]
+    pub const fn takes_exports(&self) -> bool {
+        self.dr && !self.read_only
+    }
+
+    fn check_dr(&self) -> Result<(), Error> {
+        if self.dr && self.read_only { Err(Error::ReadOnlyDr(self.name.clone())) } else { Ok(()) }
+    }
+
     /// May this caller change it? The owner may, the accounts above the owner's, and root.
     ///
     /// # Errors
@@ -234,6 +244,7 @@ impl Destinations {
     /// # Errors
     /// [`Error::Exists`], [`Error::DirectoryTaken`], [`Error::NoAccount`], or a value out of bounds.
     pub fn create(&self, destination: &Destination) -> Result<(), Error> {
+        destination.check_dr()?;
         let text = destination.to_toml()?;
         let _configuration = self.home.lock(&Subject::Configuration, CONFIGURATION_WAIT)?;
         let name = &destination.name;
@@ -271,6 +282,7 @@ impl Destinations {
         if let Some((what, _)) = decided.into_iter().find(|(_, same)| !same) {
             return Err(Error::ForLife { name: name.clone(), what });
         }
+        after.check_dr()?;
         let text = after.to_toml()?;
         self.check_neighbours(&after)?;
         self.home.destinations().write(&file_name(name), text.as_bytes())?;
@@ -293,6 +305,22 @@ impl Destinations {
     pub fn watch(&self, name: &Name) -> Result<(Destination, Watch), Error> {
         let watch = Watch::new(self.clone(), name.clone());
         Ok((self.load(name)?, watch))
+    }
+
+    /// Be told when the file of one that is not there is written.
+    #[must_use]
+    pub(crate) fn watch_unwritten(&self, name: &Name) -> Watch {
+        Watch::new(self.clone(), name.clone())
+    }
+
+    /// Its file, word for word: also one that is broken.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or when it is no text.
+    pub(crate) fn text(&self, name: &Name) -> Result<String, Error> {
+        let text = self.home.destinations().read(&file_name(name), FILE_BYTES_MAX)?;
+        String::from_utf8(text.ok_or_else(|| Error::NotFound(name.clone()))?)
+            .map_err(|_| Error::File { name: name.clone(), problem: "is no text".to_owned() })
     }
 
     /// What tells its file from what it was before; none when there is none.

@@ -9,6 +9,7 @@
 //! state.db                SQLite: what the runtime writes
 //! connectors.json         what is installed
 //! trust.toml              the publishers that the operator trusts; revocations.json, what they took back
+//! recovery.sealed         the key of exports of the configuration; exports.json, when each was stored
 //! connectors/             connectors that can be installed, where an operator put some
 //! accounts/NAME.toml      what the operator wrote; NAME.sealed, the account's secrets; NAME.pause
 //! destinations/NAME.toml
@@ -59,6 +60,10 @@ pub(crate) const CONNECTORS_FILE: &str = "connectors.json";
 pub(crate) const TRUST_FILE: &str = "trust.toml";
 /// File name of what they revoked.
 pub(crate) const REVOCATIONS_FILE: &str = "revocations.json";
+/// File name of the recovery key, sealed.
+pub(crate) const RECOVERY_KEY_FILE: &str = "recovery.sealed";
+/// File name of what was exported where, and when.
+pub(crate) const EXPORTS_FILE: &str = "exports.json";
 /// Folder of connectors that can be installed, where an operator put some.
 pub const AVAILABLE_FOLDER: &str = "connectors";
 
@@ -318,6 +323,7 @@ fn is_ours(name: &str) -> bool {
     FOLDERS.contains(&name)
         || [KEY_FILE, KEY_NEXT_FILE, VAULT_FILE, CONNECTORS_FILE].contains(&name)
         || [TRUST_FILE, REVOCATIONS_FILE, AVAILABLE_FOLDER].contains(&name)
+        || [RECOVERY_KEY_FILE, EXPORTS_FILE].contains(&name)
         || name.starts_with(STATE_FILE)
 }
 

@@ -397,6 +397,44 @@ impl Host {
     pub async fn attach_with(&self, name: &Name, choice: Choice) -> Result<Attached, Error> {
         let in_use = self.home.share(&Subject::Use(name.clone()))?;
         let (destination, watch) = self.destinations.watch(name)?;
+        self.put_together(&destination, watch, in_use, choice).await
+    }
+
+    /// Put a destination together that is no destination of this home: a look into a backup directory,
+    /// and nothing else. What is remembered of it goes by its name; see [`forget_aside`](Self::forget_aside).
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); and [`destination::Error::Exists`] when there is one of this name.
+    pub async fn attach_aside(&self, destination: &Destination) -> Result<Attached, Error> {
+        let name = &destination.name;
+        let in_use = self.home.share(&Subject::Use(name.clone()))?;
+        if self.destinations.exists(name) {
+            return Err(destination::Error::Exists(name.clone()).into());
+        }
+        let aside = Destination { read_only: true, ..destination.clone() };
+        let watch = self.destinations.watch_unwritten(name);
+        self.put_together(&aside, watch, in_use, Choice::default()).await
+    }
+
+    /// Forget what is remembered of a look aside.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn forget_aside(&self, name: &Name) -> Result<(), Error> {
+        if self.destinations.exists(name) {
+            return Ok(());
+        }
+        Ok(Catalog::new(State::open(&self.home)?).forget_destination(name).await?)
+    }
+
+    async fn put_together(
+        &self,
+        destination: &Destination,
+        watch: destination::Watch,
+        in_use: home::Lock,
+        choice: Choice,
+    ) -> Result<Attached, Error> {
+        let name = &destination.name;
         if destination.disabled {
             return Err(Error::Disabled(name.clone()));
         }
@@ -406,16 +444,16 @@ impl Host {
         let connector = self.connector(&installed, &component)?;
         drop(component);
         let manifest = Arc::clone(connector.manifest());
-        let options = json_options(&destination);
+        let options = json_options(destination);
         manifest
             .options
             .validate(&options)
             .map_err(|problem| Error::Options { destination: name.clone(), problem })?;
-        let account = self.account_of(&destination, &manifest)?;
+        let account = self.account_of(destination, &manifest)?;
         let account_name = destination.account.as_ref().filter(|_| account.is_some()).map(Name::as_str);
         let handles = Handles::new(self.vault.clone(), name.as_str(), account_name, &manifest.id);
-        let folder = self.folder_of(&destination, &manifest)?;
-        let place = place(&destination, &manifest);
+        let folder = self.folder_of(destination, &manifest)?;
+        let place = place(destination, &manifest);
         let service: Arc<str> = manifest.name.as_str().into();
         let threads = self.seat(name).task(choice.threads);
         let flow = Some(Flow::new(threads.clone(), choice.rates, Arc::clone(&self.clock)));
@@ -446,7 +484,7 @@ impl Host {
         let clock = Arc::clone(&self.clock);
         let network = Arc::clone(&self.network);
         let broker = Broker::new(settings, grant, watch, handles, account, network, audit, clock);
-        let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), &destination);
+        let gate = Gate::new(Server::of(&state).await?, self.destinations.clone(), destination);
         let catalog = Catalog::new(state);
         let shelf = catalog.shelf(name, &place).await?;
         let journal = Journal::new(shelf, self.home.clone());

@@ -27,6 +27,7 @@ pub mod oci;
 pub mod ownership;
 pub mod path;
 pub mod rate;
+pub mod recovery;
 pub mod registry;
 pub mod retry;
 pub mod rotation;

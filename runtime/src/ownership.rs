@@ -20,14 +20,60 @@ use crate::state::{self, State};
 
 /// What the mark is called.
 pub const NAME: &str = ".wharf-owner";
+/// What an export of the configuration is called.
+pub const EXPORT_NAME: &str = ".wharf-recovery";
 /// Longest mark that is read: ours have some two hundred bytes.
 pub(crate) const BYTES_MAX: usize = 4096;
 
-/// Is this a mark, of this destination or of one whose directory lies inside? Services that do not tell
-/// case apart would take any spelling for it.
-#[must_use]
-pub fn is_mark(path: &RelativePath) -> bool {
-    path.name().is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+/// A file in a backup directory that is Wharf's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// The mark of ownership.
+    Mark,
+    /// The sealed export of the configuration; see [`crate::recovery`].
+    Export,
+}
+
+impl Own {
+    const ALL: [Self; 2] = [Self::Mark, Self::Export];
+
+    /// Is this one of them, of this destination or of one whose directory lies inside? Services that do
+    /// not tell case apart would take any spelling for it.
+    #[must_use]
+    pub fn of(path: &RelativePath) -> Option<Self> {
+        Self::named(path.name()?)
+    }
+
+    /// As [`of`](Self::of), of a name alone.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|own| name.eq_ignore_ascii_case(own.name()))
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mark => NAME,
+            Self::Export => EXPORT_NAME,
+        }
+    }
+
+    /// What it does, for who asked for it by its path.
+    #[must_use]
+    pub const fn does(self) -> &'static str {
+        match self {
+            Self::Mark => "says whose the backup directory is",
+            Self::Export => "holds the sealed export of a server's configuration",
+        }
+    }
+
+    /// Where it lies in its backup directory.
+    #[must_use]
+    pub(crate) fn path(self) -> RelativePath {
+        // A constant name without a slash is a path.
+        RelativePath::parse(self.name()).unwrap_or_default()
+    }
 }
 
 /// What a mark says. A later version may say more.
@@ -220,15 +266,21 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_the_mark_is_the_mark() {
-        let check = |path: &str, expected: bool| {
-            assert_eq!(is_mark(&RelativePath::parse(path).unwrap()), expected, "{path}");
+    fn every_spelling_of_what_is_wharfs_own() {
+        let check = |path: &str, expected: Option<Own>| {
+            assert_eq!(Own::of(&RelativePath::parse(path).unwrap()), expected, "{path}");
         };
-        check(".wharf-owner", true);
-        check(".WHARF-Owner", true);
-        check("inner/.wharf-owner", true);
-        check("", false);
-        check(".wharf-owner/below", false);
-        check(".wharf-owner2", false);
+        check(".wharf-owner", Some(Own::Mark));
+        check(".WHARF-Owner", Some(Own::Mark));
+        check("inner/.wharf-owner", Some(Own::Mark));
+        check(".wharf-recovery", Some(Own::Export));
+        check("inner/.Wharf-Recovery", Some(Own::Export));
+        check("", None);
+        check(".wharf-owner/below", None);
+        check(".wharf-owner2", None);
+        check(".wharf-recovery.tmp", None);
+        for own in Own::ALL {
+            assert_eq!(Own::of(&own.path()), Some(own));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A new key for the home, and everything that is kept sealed with it.
 //!
-//! What is sealed and kept is the secrets of accounts, the handles in the journal and in surveys, and the macs of compiled
-//! components. Each is sealed anew where it lies, one after the other, with both keys at hand; the old
+//! What is sealed and kept is the secrets of accounts, the handles in the journal and in surveys, the macs of compiled
+//! components and the recovery key. Each is sealed anew where it lies, one after the other, with both keys at hand; the old
 //! one goes when nothing needs it. So a process that is killed at any instant leaves a home in which
 //! everything opens, and running it again finishes what was begun. Nobody else may use the home
 //! meanwhile: whoever has the old key in memory would go on to seal with it.
@@ -14,7 +14,7 @@ use crate::{
     handle::Handles,
     hint::Hint,
     home::{self, Home, Name, STATE_FILE},
-    journal,
+    journal, recovery,
     registry::{Artefacts, Registry},
     state::{self, State},
     survey,
@@ -74,6 +74,7 @@ pub async fn rotate(home: &Home, given: &Given) -> Result<Summary, Error> {
     let vault = &rotation.vault;
     let (accounts, accounts_unopened) = Accounts::new(home, vault).reseal()?;
     let artefacts = Artefacts::new(home, vault).reseal()?;
+    recovery::reseal(home, vault)?;
     let (uploads, uploads_forgotten) = uploads(home, vault).await?;
     let (source, key) = (vault.source(), vault.fingerprint().to_owned());
     rotation.finish(home)?;

@@ -9,6 +9,7 @@
 
 pub mod bundle;
 mod error;
+mod export;
 pub mod image;
 pub mod key;
 pub mod revocation;
@@ -18,7 +19,9 @@ mod verify;
 
 pub use self::{
     error::Error,
+    export::{Exported, Stands},
     key::{KeyId, PublicKey},
+    revocation::Accepted,
     store::{ID_PREFIXES_MAX, KEYS_MAX, PUBLISHERS_MAX, Publisher, Revoked, Trust, TrustedKey, Window},
     verify::{Standing, Ticket, Trusted, Unsigned, Verified},
 };

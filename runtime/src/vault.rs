@@ -47,6 +47,8 @@ pub enum Purpose {
     Handle,
     /// Compiled components.
     Artefact,
+    /// The key that exports of the configuration are sealed with.
+    Recovery,
 }
 
 impl Purpose {
@@ -55,6 +57,7 @@ impl Purpose {
             Self::Account => b"account",
             Self::Handle => b"handle",
             Self::Artefact => b"artefact",
+            Self::Recovery => b"recovery",
         }
     }
 }
@@ -179,6 +182,7 @@ struct Derived {
     account: Keys,
     handle: Keys,
     artefact: Keys,
+    recovery: Keys,
 }
 
 struct Keys {
@@ -281,19 +285,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Sealing`] when the system gives no random bytes.
     pub fn seal(&self, purpose: Purpose, associated: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut nonce = [0; NONCE_BYTES];
-        self.random.fill(&mut nonce).map_err(|_| Error::Sealing)?;
-        let mut sealed = Vec::with_capacity(plaintext.len() + SEAL_BYTES);
-        sealed.push(FORMAT);
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(plaintext);
-        let body = sealed.get_mut(1 + NONCE_BYTES..).ok_or(Error::Sealing)?;
-        let (key, nonce) = self.newest.of_purpose(purpose).once(&nonce).ok_or(Error::Sealing)?;
-        let tag = key
-            .seal_in_place_separate_tag(nonce, aead::Aad::from(associated), body)
-            .map_err(|_| Error::Sealing)?;
-        sealed.extend_from_slice(tag.as_ref());
-        Ok(sealed)
+        self.newest.of_purpose(purpose).seal(&self.random, associated, plaintext)
     }
 
     /// Open what [`seal`](Self::seal) sealed.
@@ -364,6 +356,42 @@ fn is_equal(one: &[u8], other: &[u8]) -> bool {
     hmac::verify(&key, other, hmac::sign(&key, one).as_ref()).is_ok()
 }
 
+/// Seals under a key that is not the home's, for what leaves the home.
+pub(crate) struct Sealer(Keys);
+
+impl Sealer {
+    /// With keys derived from this one; `salt` tells what it is a key of.
+    ///
+    /// # Errors
+    /// Never in practice: the lengths are ones that can be derived.
+    pub(crate) fn new(salt: &[u8], key: &[u8; KEY_BYTES]) -> Result<Self, Error> {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(key);
+        Keys::derive(&root, Purpose::Recovery).map(Self)
+    }
+
+    /// As [`Vault::seal`].
+    ///
+    /// # Errors
+    /// [`Error::Sealing`] when the system gives no random bytes.
+    pub(crate) fn seal(&self, associated: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        self.0.seal(&SystemRandom::new(), associated, plaintext)
+    }
+
+    /// As [`Vault::unseal`].
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] when it was sealed with another key, or was altered.
+    pub(crate) fn unseal(&self, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.0.unseal(associated, sealed)
+    }
+
+    /// As [`Vault::mac`], as hexadecimal digits.
+    #[must_use]
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> String {
+        hex::encode(self.0.tag(parts))
+    }
+}
+
 impl Derived {
     fn of(root: &hkdf::Prk) -> Result<Self, Error> {
         let keys = |purpose| Keys::derive(root, purpose);
@@ -371,6 +399,7 @@ impl Derived {
             account: keys(Purpose::Account)?,
             handle: keys(Purpose::Handle)?,
             artefact: keys(Purpose::Artefact)?,
+            recovery: keys(Purpose::Recovery)?,
         })
     }
 
@@ -379,6 +408,7 @@ impl Derived {
             Purpose::Account => &self.account,
             Purpose::Handle => &self.handle,
             Purpose::Artefact => &self.artefact,
+            Purpose::Recovery => &self.recovery,
         }
     }
 }
@@ -394,6 +424,22 @@ impl Keys {
         };
         let mac = hmac::Key::new(hmac::HMAC_SHA256, key(b"/mac")?.as_ref());
         Ok(Self { seal: key(b"/seal")?, mac })
+    }
+
+    fn seal(&self, random: &SystemRandom, associated: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0; NONCE_BYTES];
+        random.fill(&mut nonce).map_err(|_| Error::Sealing)?;
+        let mut sealed = Vec::with_capacity(plaintext.len() + SEAL_BYTES);
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(plaintext);
+        let body = sealed.get_mut(1 + NONCE_BYTES..).ok_or(Error::Sealing)?;
+        let (key, nonce) = self.once(&nonce).ok_or(Error::Sealing)?;
+        let tag = key
+            .seal_in_place_separate_tag(nonce, aead::Aad::from(associated), body)
+            .map_err(|_| Error::Sealing)?;
+        sealed.extend_from_slice(tag.as_ref());
+        Ok(sealed)
     }
 
     fn unseal(&self, associated: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {

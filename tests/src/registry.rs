@@ -197,12 +197,7 @@ impl FakeRegistry {
         if rest.is_empty() {
             return Reply::new(200);
         }
-        for (part, answer) in [
-            ("/manifests/", manifests as fn(&mut Kept, &Request, &str) -> Reply),
-            ("/blobs/uploads/", uploads),
-            ("/blobs/", blobs),
-            ("/referrers/", referrers),
-        ] {
+        for (part, answer) in ROOMS {
             if let Some((_, name)) = rest.split_once(part) {
                 return answer(&mut kept, request, name);
             }
@@ -210,6 +205,16 @@ impl FakeRegistry {
         Reply::new(404)
     }
 }
+
+type Answer = fn(&mut Kept, &Request, &str) -> Reply;
+
+/// Who answers for what comes after the repository's name.
+const ROOMS: [(&str, Answer); 4] = [
+    ("/manifests/", manifests),
+    ("/blobs/uploads/", uploads),
+    ("/blobs/", blobs),
+    ("/referrers/", referrers),
+];
 
 fn manifests(kept: &mut Kept, request: &Request, name: &str) -> Reply {
     if request.method == "PUT" {
@@ -243,13 +248,13 @@ fn manifests(kept: &mut Kept, request: &Request, name: &str) -> Reply {
     Reply::of(manifest, &media_type).with("docker-content-digest", digest)
 }
 
-fn blobs(kept: &mut Kept, _: &Request, name: &str) -> Reply {
+fn blobs(kept: &mut Kept, request: &Request, name: &str) -> Reply {
     let Some(mut blob) = kept.blobs.get(name).cloned() else { return Reply::new(404) };
     match &kept.lie {
         Some(Lie::BlobBytes(size)) if blob.len() == *size => blob[size / 2] ^= 1,
         Some(Lie::LongBlob(size)) if blob.len() == *size => blob.push(0),
         Some(Lie::Redirect(to)) => return Reply::new(307).with("location", to),
-        Some(Lie::RedirectLoop) => return Reply::new(302).with("location", name),
+        Some(Lie::RedirectLoop) => return Reply::new(302).with("location", request.path.clone()),
         _ => {}
     }
     Reply::of(blob, "application/octet-stream")

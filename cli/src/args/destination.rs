@@ -181,6 +181,10 @@ pub(crate) struct DestinationCreate {
     /// Do not show its backups to end users
     #[arg(long)]
     pub(crate) hidden: bool,
+    /// Take part in disaster recovery: sealed exports of the configuration go there
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_value_t = false, default_missing_value = "true")]
+    pub(crate) dr: bool,
     /// Grant only this route, see `wharf connector show`; may be repeated [default: all]
     #[arg(long = "grant", value_name = "ROUTE", conflicts_with = "grant_all")]
     pub(crate) grants: Vec<String>,
@@ -198,6 +202,7 @@ pub(crate) struct DestinationCreate {
 Examples:
   wharf destination modify archive --threads 2 --disk-limit 90
   wharf destination modify archive --disabled
+  wharf destination modify archive --dr
   wharf destination modify archive --disabled=false --option drive_id=b!x1")]
 pub(crate) struct DestinationModify {
     /// Its name
@@ -245,6 +250,9 @@ pub(crate) struct DestinationModify {
     /// Do not use it
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) disabled: Option<bool>,
+    /// Take part in disaster recovery: sealed exports of the configuration go there
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) dr: Option<bool>,
     /// Decided for good; understood, so that the answer says why
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) read_only: Option<bool>,

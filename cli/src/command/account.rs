@@ -112,7 +112,7 @@ fn read_secret(path: &Path) -> Result<Secret, Failure> {
     read_limited(path, SECRET_FILE_BYTES_MAX)
 }
 
-fn read_limited(path: &Path, bytes_max: u64) -> Result<Secret, Failure> {
+pub(super) fn read_limited(path: &Path, bytes_max: u64) -> Result<Secret, Failure> {
     let unreadable = |problem| Failure::local("read", path, problem);
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {

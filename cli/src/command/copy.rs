@@ -118,6 +118,18 @@ impl Direction<'_> {
             Some(Err(error)) => Err(progress.failed(error)),
             None => Err(progress.interrupted()),
         };
+        let verdict = match (self, verdict) {
+            (Self::Up { .. }, Ok(())) if !copy.dry_run => tokio::select! {
+                biased;
+                () = interrupts.next() => Err(Failure::new(
+                    Exit::Interrupted,
+                    "interrupted while the configuration was exported; everything was copied",
+                )
+                .with_hint("run `wharf recovery export`")),
+                exported = super::recovery::after_copy(desk, &host, &attached) => exported,
+            },
+            (Self::Up { .. } | Self::Down { .. }, verdict) => verdict,
+        };
         // A second interrupt does not wait for the disk.
         tokio::select! {
             biased;

@@ -8,6 +8,7 @@ use wharf_runtime::grant::Granted;
 use wharf_runtime::home::Name;
 use wharf_runtime::host::{self, Host};
 use wharf_runtime::manifest::{Access, Manifest, OptionKind, Permission};
+use wharf_runtime::recovery;
 use wharf_runtime::registry::{self, Installed};
 
 use super::Desk;
@@ -84,6 +85,9 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
             "choose another name; `wharf destination show {name}` shows what that one is"
         )));
     }
+    if create.dr && create.read_only {
+        return Err(destination::Error::ReadOnlyDr(create.name.clone()).into());
+    }
     let (installed, manifest) = manifest(desk, &host, create)?;
     host.check_leave(&create.name, &installed)?;
     check_account(&host, &create.name, create.account.as_ref(), &manifest, create.read_only)?;
@@ -102,6 +106,7 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
         job_type: create.job_type.into(),
         disk_limit: create.disk_limit,
         hidden: create.hidden,
+        dr: create.dr,
         options,
         grants: Granted::of(&manifest, permissions.iter().copied()),
         ..Configured::new(create.name.clone(), create.connector.clone(), create.backup_directory.clone())
@@ -114,7 +119,15 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
     }
     let name = &create.name;
     desk.output.note(format_args!("created destination `{name}`; try `wharf ls {name}:`"));
+    remind_of_key(desk, &host, &configured);
     Ok(())
+}
+
+/// Without a recovery key nothing is exported, whatever a destination says.
+fn remind_of_key(desk: Desk<'_>, host: &Host, configured: &Configured) {
+    if configured.takes_exports() && recovery::Recovery::new(host).key().is_ok_and(|key| key.is_none()) {
+        desk.output.note("there is no recovery key yet to seal exports with; run `wharf recovery key`");
+    }
 }
 
 /// The connector, installed first if it is not and can be.
@@ -135,7 +148,7 @@ fn manifest(
 }
 
 /// A connector that signs in needs an account of its own type, and the others need none.
-fn check_account(
+pub(super) fn check_account(
     host: &Host,
     name: &Name,
     account: Option<&Name>,
@@ -166,7 +179,7 @@ fn check_account(
 }
 
 /// The options as the manifest wants them: those of `before`, and what is set anew.
-fn options(
+pub(super) fn options(
     name: &Name,
     before: BTreeMap<String, Setting>,
     anew: &[OptionSetting],

@@ -174,6 +174,45 @@ impl Secrets {
         let (signed_in, method) = (Some(signed_in.at), Some(signed_in.method));
         Self { token, client_secret, refreshed: None, signed_in, method }
     }
+
+    /// As text that [`decode`](Self::decode) takes.
+    pub(super) fn encode(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let text = |secret: &Secret| Zeroizing::new(secret.expose().to_owned());
+        let sealed = Sealed {
+            access: text(&self.token.access),
+            refresh: self.token.refresh.as_ref().map(text),
+            expires_ms: self.token.expires.map(milliseconds),
+            lifetime_ms: self.token.lifetime.map(|lifetime| saturating(lifetime.as_millis())),
+            scope: self.token.scope.clone(),
+            client_secret: self.client_secret.as_ref().map(text),
+            refreshed_ms: self.refreshed.map(milliseconds),
+            signed_in_ms: self.signed_in.map(milliseconds),
+            method: self.method,
+        };
+        // Room from the start: growing would leave copies of secrets behind.
+        let mut plaintext = Zeroizing::new(Vec::with_capacity(4 * TOKEN_BYTES_MAX));
+        serde_json::to_writer(&mut *plaintext, &sealed).ok()?;
+        Some(plaintext)
+    }
+
+    /// What was encoded; none if it is anything else.
+    pub(super) fn decode(text: &[u8]) -> Option<Self> {
+        let sealed: Sealed = serde_json::from_slice(text).ok()?;
+        let secret = |text: Zeroizing<String>| Secret::new(text.to_string());
+        Some(Self {
+            token: StoredToken {
+                access: secret(sealed.access),
+                refresh: sealed.refresh.map(secret),
+                expires: sealed.expires_ms.map(moment),
+                lifetime: sealed.lifetime_ms.map(Duration::from_millis),
+                scope: sealed.scope,
+            },
+            client_secret: sealed.client_secret.map(secret),
+            refreshed: sealed.refreshed_ms.map(moment),
+            signed_in: sealed.signed_in_ms.map(moment),
+            method: sealed.method,
+        })
+    }
 }
 
 /// [`Secrets`] as they are sealed.
@@ -217,21 +256,7 @@ impl Safe {
         let opened = self.vault.unseal(Purpose::Account, self.name.as_str().as_bytes(), &sealed);
         // Whatever the reason, it does not open.
         let opened = opened.map_err(|_| damaged())?;
-        let sealed: Sealed = serde_json::from_slice(&opened).map_err(|_| damaged())?;
-        let secret = |text: Zeroizing<String>| Secret::new(text.to_string());
-        Ok(Secrets {
-            token: StoredToken {
-                access: secret(sealed.access),
-                refresh: sealed.refresh.map(secret),
-                expires: sealed.expires_ms.map(moment),
-                lifetime: sealed.lifetime_ms.map(Duration::from_millis),
-                scope: sealed.scope,
-            },
-            client_secret: sealed.client_secret.map(secret),
-            refreshed: sealed.refreshed_ms.map(moment),
-            signed_in: sealed.signed_in_ms.map(moment),
-            method: sealed.method,
-        })
+        Secrets::decode(&opened).ok_or_else(damaged)
     }
 
     /// Seal what it holds with the newest key; whether it was sealed with another.
@@ -248,21 +273,7 @@ impl Safe {
 
     /// Replace what it holds, durably.
     pub(super) fn store(&self, secrets: &Secrets) -> Result<(), Error> {
-        let text = |secret: &Secret| Zeroizing::new(secret.expose().to_owned());
-        let sealed = Sealed {
-            access: text(&secrets.token.access),
-            refresh: secrets.token.refresh.as_ref().map(text),
-            expires_ms: secrets.token.expires.map(milliseconds),
-            lifetime_ms: secrets.token.lifetime.map(|lifetime| saturating(lifetime.as_millis())),
-            scope: secrets.token.scope.clone(),
-            client_secret: secrets.client_secret.as_ref().map(text),
-            refreshed_ms: secrets.refreshed.map(milliseconds),
-            signed_in_ms: secrets.signed_in.map(milliseconds),
-            method: secrets.method,
-        };
-        // Room from the start: growing would leave copies of secrets behind.
-        let mut plaintext = Zeroizing::new(Vec::with_capacity(4 * TOKEN_BYTES_MAX));
-        serde_json::to_writer(&mut *plaintext, &sealed).map_err(|_| Error::Sealed(self.name.clone()))?;
+        let plaintext = secrets.encode().ok_or_else(|| Error::Sealed(self.name.clone()))?;
         let sealed = self.vault.seal(Purpose::Account, self.name.as_str().as_bytes(), &plaintext)?;
         Ok(self.home.accounts().write(&sealed_file(&self.name), &sealed)?)
     }

@@ -35,6 +35,8 @@ impl fmt::Display for Error {
 fn phrase(operation: &str) -> &str {
     match operation {
         "claim" => "leave the mark of ownership",
+        "export" => "store the export of the configuration",
+        "recover" => "read the export of a configuration",
         "stat" => "look at",
         "make-folder" => "make the folder",
         "put" => "store",

@@ -1,5 +1,5 @@
 //! What must hold before something at a destination is changed: the backup directory is ours, the path
-//! is not the mark that says so, and the disk limit leaves room.
+//! is not one of Wharf's own files there, and the disk limit leaves room.
 //!
 //! Whose the directory is costs a request once, before the first write of a destination's life; how full
 //! the service is, one every few minutes, and only where there is a limit.
@@ -14,10 +14,9 @@ use tokio::sync::OnceCell;
 use super::{Attached, Error};
 use crate::broker::Call;
 use crate::catalog::Shelf;
-use crate::content::{Section, Source};
 use crate::destination::{Destination, Destinations};
-use crate::entry::{Info, Mode};
-use crate::ownership::{self, Mark, Owner, Server};
+use crate::entry::Mode;
+use crate::ownership::{self, Mark, Own, Owner, Server};
 use crate::path::RelativePath;
 use crate::sandbox::operation::{self, Cause, Refusal, Space};
 use crate::usage::{self, Usage};
@@ -104,7 +103,8 @@ impl Attached {
             return Ok(());
         }
         let verdict = self.gate.ours.get_or_try_init(|| self.find_out()).await?;
-        let refused = |cause: &Cause| self.refused("claim", &mark_path(), Refusal::Denied, cause.clone());
+        let refused =
+            |cause: &Cause| self.refused("claim", &Own::Mark.path(), Refusal::Denied, cause.clone());
         verdict.as_ref().copied().map_err(refused)
     }
 
@@ -171,7 +171,7 @@ impl Attached {
 
     /// May something at this path be changed?
     pub(super) async fn may_change(&self, operation: &'static str, path: &RelativePath) -> Result<(), Error> {
-        self.not_the_mark(operation, path)?;
+        self.not_our_own(operation, path)?;
         self.claim().await
     }
 
@@ -183,6 +183,16 @@ impl Attached {
         bytes: u64,
     ) -> Result<(), Error> {
         self.may_change(operation, path).await?;
+        self.may_grow(operation, path, bytes).await
+    }
+
+    /// Does the disk limit leave room for what is to be stored at this path?
+    pub(super) async fn may_grow(
+        &self,
+        operation: &'static str,
+        path: &RelativePath,
+        bytes: u64,
+    ) -> Result<(), Error> {
         if self.gate.read_only {
             return Ok(());
         }
@@ -213,12 +223,10 @@ impl Attached {
         }
     }
 
-    /// The mark is Wharf's own: nobody reads, writes or removes it by its path.
-    pub(super) fn not_the_mark(&self, operation: &'static str, path: &RelativePath) -> Result<(), Error> {
-        if !ownership::is_mark(path) {
-            return Ok(());
-        }
-        let reason = format!("`{}` says whose the backup directory is, and is Wharf's own", ownership::NAME);
+    /// The mark and the export are Wharf's own: nobody reads, writes or removes them by their path.
+    pub(super) fn not_our_own(&self, operation: &'static str, path: &RelativePath) -> Result<(), Error> {
+        let Some(own) = Own::of(path) else { return Ok(()) };
+        let reason = format!("`{}` {}, and is Wharf's own", own.name(), own.does());
         let refusal = Refusal::BadName(reason);
         let problem = operation::Error::Refused { refusal, cause: None };
         Err(self.error(operation, path, problem))
@@ -286,40 +294,17 @@ impl Attached {
             destination: self.name().to_string(),
             claimed: jiff::Timestamp::now(),
         };
-        let bytes = Bytes::from(mark.bytes());
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let info = Info { size, modified: None, keep_modified: false, mode };
-        let source = Arc::new(Source::from_bytes(bytes, "the mark of ownership".to_owned()));
-        let (path, section) = (mark_path(), Section::whole(source));
-        let work = |call: Arc<Call>| {
-            let (path, section, info) = (&path, section.clone(), &info);
-            async move { self.connector.put(&call, path, section, info).await }
-        };
-        let entry = self.run("claim", &path, work).await?;
-        if entry.size == size {
-            return Ok(entry.revision);
-        }
-        let said = format!("{size} bytes were sent, and {} are stored", entry.size);
-        Err(self.refused("claim", &path, Refusal::Corrupt, Cause::new(said)))
+        let stored = self.store_own("claim", Own::Mark, Bytes::from(mark.bytes()), mode);
+        Ok(stored.await?.revision)
     }
 
     /// The mark that is there, and its revision.
     async fn read_mark(&self) -> Result<(Vec<u8>, Option<String>), Error> {
-        let path = mark_path();
-        let mut opened = self.open(&path, 0, None, None).await?;
-        let mut bytes = Vec::new();
-        let cut = |reason: String| self.refused("claim", &path, Refusal::Unavailable, Cause::new(reason));
-        while let Some(chunk) = opened.download.body.chunk().await.map_err(|error| cut(error.to_string()))? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > ownership::BYTES_MAX {
-                break;
-            }
-        }
-        let revision = opened.download.entry.take().and_then(|entry| entry.revision);
-        drop(opened);
+        let (bytes, revision) = self.read_own("claim", Own::Mark, ownership::BYTES_MAX).await?;
         let revision = match revision {
             Some(revision) => Some(revision),
             None => {
+                let path = Own::Mark.path();
                 let work = |call: Arc<Call>| {
                     let path = &path;
                     async move { self.connector.stat(&call, path).await }
@@ -331,10 +316,16 @@ impl Attached {
     }
 
     fn unusable(&self, error: &crate::state::Error) -> Error {
-        self.refused("claim", &mark_path(), Refusal::Unavailable, Cause::new(error.to_string()))
+        self.refused("claim", &Own::Mark.path(), Refusal::Unavailable, Cause::new(error.to_string()))
     }
 
-    fn refused(&self, operation: &'static str, path: &RelativePath, refusal: Refusal, cause: Cause) -> Error {
+    pub(super) fn refused(
+        &self,
+        operation: &'static str,
+        path: &RelativePath,
+        refusal: Refusal,
+        cause: Cause,
+    ) -> Error {
         self.error(operation, path, operation::Error::Refused { refusal, cause: Some(Box::new(cause)) })
     }
 }
@@ -347,9 +338,4 @@ fn unreadable() -> Mark {
         destination: "unknown".to_owned(),
         claimed: jiff::Timestamp::UNIX_EPOCH,
     }
-}
-
-fn mark_path() -> RelativePath {
-    // A constant name without a slash is a path.
-    RelativePath::parse(ownership::NAME).unwrap_or_default()
 }

@@ -50,6 +50,9 @@ pub enum Error {
         /// Which of them.
         what: &'static str,
     },
+    /// An export of the configuration is something to be written.
+    #[error("destination `{0}` is read-only, and disaster recovery (`--dr`) writes exports to it")]
+    ReadOnlyDr(Name),
     /// It belongs to somebody else.
     #[error("destination `{name}` belongs to `{owner}`, and {caller} may not change it")]
     NotOwner {
@@ -80,6 +83,7 @@ impl Hint for Error {
             Self::ForLife { name, .. } => Some(format!(
                 "create another destination as it should be; `wharf destination show {name}` has the rest to copy"
             )),
+            Self::ReadOnlyDr(_) => Some("choose a destination that is written to".to_owned()),
             Self::NotOwner { owner, parents, .. } => {
                 let others: Vec<String> = parents.iter().map(|parent| format!("`{parent}`, ")).collect();
                 Some(format!("ask `{owner}`, {}or root", others.concat()))

@@ -78,6 +78,16 @@ impl Granted {
         self.routes.len() < before
     }
 
+    /// What of it only reads.
+    #[must_use]
+    pub fn only_reading(mut self) -> Self {
+        self.routes.retain(|route| !route.scope.writes());
+        if self.routes.is_empty() {
+            self.connector = None;
+        }
+        self
+    }
+
     /// Is there anything of this name?
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -13,6 +13,9 @@ use crate::manifest::{
     Replay, Route, Template,
 };
 
+/// The line of a route that changes something at the service.
+const WRITES: &str = "writes";
+
 /// What a permission lets a connector do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scope(BTreeSet<String>);
@@ -36,6 +39,12 @@ impl Scope {
     /// Its lines, sorted.
     pub fn lines(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(String::as_str)
+    }
+
+    /// Does it let something be changed?
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        [WRITES, folder(Access::Write)].into_iter().any(|line| self.0.contains(line))
     }
 
     /// The lines that `agreed` does not have.
@@ -91,7 +100,7 @@ fn lines(manifest: &Manifest, route: &Route) -> BTreeSet<String> {
     }
     match route.access {
         Access::Read => {}
-        Access::Write => drop(lines.insert("writes".to_owned())),
+        Access::Write => drop(lines.insert(WRITES.to_owned())),
     }
     match route.credential {
         Credential::Account => drop(lines.insert("with the account's token".to_owned())),

@@ -42,6 +42,8 @@ pub enum Subject {
     Vault,
     /// Whom this home trusts.
     Trust,
+    /// The recovery key, and what was exported with it.
+    Recovery,
 }
 
 impl Subject {
@@ -56,6 +58,7 @@ impl Subject {
             Self::State => "state".to_owned(),
             Self::Vault => "vault".to_owned(),
             Self::Trust => "trust".to_owned(),
+            Self::Recovery => "recovery".to_owned(),
         }
     }
 }
@@ -72,6 +75,7 @@ impl fmt::Display for Subject {
             Self::State => formatter.write_str("the home's database"),
             Self::Vault => formatter.write_str("the home's key"),
             Self::Trust => formatter.write_str("the trusted publishers"),
+            Self::Recovery => formatter.write_str("the recovery key and its exports"),
         }
     }
 }

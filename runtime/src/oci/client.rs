@@ -255,9 +255,12 @@ impl Remote {
             pool: "registry".into(),
             timeouts: Timeouts::default(),
         };
-        self.network.send(outgoing).await.map_err(|error| match error.kind {
-            SendErrorKind::Refused(problem) => Error::Refused { registry: self.registry(), host, problem },
-            problem => Error::Send { registry: self.registry(), host, problem },
+        self.network.send(outgoing).await.map_err(|error| {
+            let (registry, problem) = (self.registry(), error.kind);
+            if let SendErrorKind::Refused(problem) = problem {
+                return Error::Refused { registry, host, problem };
+            }
+            Error::Send { registry, host, problem }
         })
     }
 

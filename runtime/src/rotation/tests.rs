@@ -24,7 +24,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
-/// Two accounts and a compiled component, sealed with the home's key.
+/// Two accounts, a compiled component and a recovery key, sealed with the home's key.
 fn fill(home: &Home, given: &Given) {
     let vault = Vault::open_with(home, given).unwrap();
     let token = StoredToken::from_rclone(r#"{"access_token":"a","refresh_token":"r"}"#).unwrap();
@@ -34,6 +34,7 @@ fn fill(home: &Home, given: &Given) {
     }
     let component = Digest::of(b"component");
     Artefacts::new(home, &vault).store(&artefact(&component), COMPILED).unwrap();
+    recovery::tests::fill(home, &vault);
 }
 
 fn artefact(component: &Digest) -> ArtefactKey<'_> {
@@ -47,6 +48,7 @@ fn check(home: &Home, given: &Given) -> String {
     for account in ["work", "other"] {
         Accounts::new(home, &vault).show(&name(account), SystemTime::now()).unwrap();
     }
+    assert!(recovery::tests::opens(home, &vault));
     let component = Digest::of(b"component");
     assert_eq!(Artefacts::new(home, &vault).load(&artefact(&component)).unwrap().bytes(), COMPILED);
     vault.fingerprint().to_owned()
@@ -68,6 +70,7 @@ fn everything_is_sealed_anew_and_the_old_key_opens_nothing() {
     let error = Accounts::new(&home, &vault).show(&name("work"), SystemTime::now()).unwrap_err();
     assert!(matches!(error, account::Error::Sealed(_)), "{error}");
     assert!(Artefacts::new(&home, &vault).load(&artefact(&Digest::of(b"component"))).is_err());
+    assert!(!recovery::tests::opens(&home, &vault));
 }
 
 /// The power fails at every step of a rotation from one key to the other in turn. Each time everything

@@ -11,7 +11,7 @@ use crate::attached::{self, Attached};
 use crate::catalog::milliseconds;
 use crate::entry::{Entry, Kind};
 use crate::manifest::Names;
-use crate::ownership;
+use crate::ownership::Own;
 use crate::path::RelativePath;
 use crate::sandbox::operation::{Change, Outcome, Refusal, Whereabouts};
 
@@ -149,7 +149,7 @@ fn at_path(
             .prepare_cached("DELETE FROM survey_found WHERE survey = ?1 AND key = ?2")?
             .execute(rusqlite::params![survey, key])
             .map(drop),
-        Outcome::File(_) if ownership::is_mark(path) => Ok(()),
+        Outcome::File(_) if Own::of(path).is_some() => Ok(()),
         Outcome::File(facts) => {
             stage::remove_below(connection, survey, &key)?;
             let file = Entry {

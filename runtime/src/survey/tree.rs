@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::stage::nanoseconds;
 use crate::manifest::Names;
-use crate::ownership;
+use crate::ownership::Own;
 use crate::path::PATH_BYTES_MAX;
 use crate::sandbox::operation::{Facts, Outcome};
 
@@ -74,7 +74,7 @@ impl<'a> Tree<'a> {
                 return self.leave(id, self.is_folder(id)?);
             }
             // Of our own making, and nobody's file.
-            Outcome::File(_) if name.eq_ignore_ascii_case(ownership::NAME) => return self.leave(id, false),
+            Outcome::File(_) if Own::named(name).is_some() => return self.leave(id, false),
             Outcome::Folder => {
                 self.known.clear();
                 None

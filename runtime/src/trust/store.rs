@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     destination::is_connector_name,
-    home::{Home, Name, REVOCATIONS_FILE, Subject, TRUST_FILE},
+    home::{Home, Lock, Name, REVOCATIONS_FILE, Subject, TRUST_FILE},
     registry::Digest,
     toml_file,
 };
@@ -124,15 +124,17 @@ impl Trust {
         let Some(text) = self.home.root().read(REVOCATIONS_FILE, REVOCATIONS_BYTES_MAX)? else {
             return Ok(Vec::new());
         };
-        let wrong = |problem: String| Error::File { file: REVOCATIONS_FILE, problem };
-        let file: Revocations = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-        if file.format != REVOCATIONS_FORMAT {
-            return Err(wrong(format!(
-                "has the format {}; this Wharf knows {REVOCATIONS_FORMAT}",
-                file.format
-            )));
-        }
-        Ok(file.lists)
+        parse_lists(&text)
+    }
+
+    /// Both files as they are written, where they are there.
+    pub(super) fn raw(&self) -> Result<[Option<Vec<u8>>; 2], Error> {
+        let trust = self.home.root().read(TRUST_FILE, FILE_BYTES_MAX)?;
+        Ok([trust, self.home.root().read(REVOCATIONS_FILE, REVOCATIONS_BYTES_MAX)?])
+    }
+
+    pub(super) fn lock(&self) -> Result<Lock, Error> {
+        Ok(self.home.lock(&Subject::Trust, TRUST_WAIT)?)
     }
 
     /// Trust a publisher, or give one that is trusted another key or other ids.
@@ -208,7 +210,7 @@ impl Trust {
             Ok(())
         });
         removed?;
-        let _lock = self.home.lock(&Subject::Trust, TRUST_WAIT)?;
+        let _lock = self.lock()?;
         let mut lists = self.lists()?;
         lists.retain(|list| list.publisher != *name);
         self.write_lists(lists)
@@ -222,7 +224,7 @@ impl Trust {
         if u64::try_from(text.len()).unwrap_or(u64::MAX) > LIST_BYTES_MAX {
             return Err(Error::List(format!("is larger than {LIST_BYTES_MAX} bytes")));
         }
-        let _lock = self.home.lock(&Subject::Trust, TRUST_WAIT)?;
+        let _lock = self.lock()?;
         let book = self.book()?;
         let signed: Verified = book.verify_list(text, bundle, now)?;
         let list = List::parse(text).map_err(Error::List)?;
@@ -248,15 +250,18 @@ impl Trust {
         Ok(accepted)
     }
 
-    fn write_lists(&self, lists: Vec<Accepted>) -> Result<(), Error> {
+    pub(super) fn write_lists(&self, lists: Vec<Accepted>) -> Result<(), Error> {
         let wrong = |problem: String| Error::File { file: REVOCATIONS_FILE, problem };
         let file = Revocations { format: REVOCATIONS_FORMAT, lists };
         let text = serde_json::to_vec_pretty(&file).map_err(|error| wrong(error.to_string()))?;
         Ok(self.home.root().write(REVOCATIONS_FILE, &text)?)
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Vec<Publisher>) -> Result<T, Error>) -> Result<T, Error> {
-        let _lock = self.home.lock(&Subject::Trust, TRUST_WAIT)?;
+    pub(super) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Vec<Publisher>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _lock = self.lock()?;
         let mut publishers = self.publishers()?;
         let done = change(&mut publishers)?;
         check(&publishers)?;
@@ -338,7 +343,16 @@ impl KeyEntry {
     }
 }
 
-fn parse(text: &[u8]) -> Result<Vec<Publisher>, Error> {
+pub(super) fn parse_lists(text: &[u8]) -> Result<Vec<Accepted>, Error> {
+    let wrong = |problem: String| Error::File { file: REVOCATIONS_FILE, problem };
+    let file: Revocations = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
+    if file.format != REVOCATIONS_FORMAT {
+        return Err(wrong(format!("has the format {}; this Wharf knows {REVOCATIONS_FORMAT}", file.format)));
+    }
+    Ok(file.lists)
+}
+
+pub(super) fn parse(text: &[u8]) -> Result<Vec<Publisher>, Error> {
     let file: File = toml_file::parse(text).map_err(|problem| Error::File { file: TRUST_FILE, problem })?;
     let publisher = |entry: PublisherEntry| {
         let keys = entry.keys.into_iter().map(|key| key.check(&entry.name));
@@ -408,7 +422,7 @@ fn check_publisher(publisher: &Publisher) -> Result<(), Error> {
 }
 
 /// Has `other` nothing that is `publisher`'s?
-fn check_pair(publisher: &Publisher, other: &Publisher) -> Result<(), Error> {
+pub(super) fn check_pair(publisher: &Publisher, other: &Publisher) -> Result<(), Error> {
     let owner = publisher.name.clone();
     if publisher.name == other.name {
         return Err(Error::Entry { publisher: owner, problem: "is there twice".to_owned() });

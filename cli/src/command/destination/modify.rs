@@ -2,7 +2,7 @@
 
 use wharf_runtime::destination::{self, Destination as Configured};
 
-use super::{check_account, options, show};
+use super::{check_account, options, remind_of_key, show};
 use crate::args::DestinationModify;
 use crate::command::Desk;
 use crate::exit::Exit;
@@ -43,6 +43,9 @@ pub(super) fn run(desk: Desk<'_>, modify: &DestinationModify) -> Result<(), Fail
         desk.output.json(&show::json(&after, installed.as_ref(), None))?;
     }
     desk.output.note(format_args!("modified destination `{}`", modify.name));
+    if modify.dr == Some(true) {
+        remind_of_key(desk, &host, &after);
+    }
     Ok(())
 }
 
@@ -74,6 +77,7 @@ fn says_anything(modify: &DestinationModify) -> bool {
         || modify.disk_limit.is_some()
         || modify.hidden.is_some()
         || modify.disabled.is_some()
+        || modify.dr.is_some()
 }
 
 /// Everything but the options that are set, which the manifest has a say in.
@@ -96,5 +100,6 @@ fn apply(modify: &DestinationModify, configured: &mut Configured) {
     configured.job_type = modify.job_type.map_or(configured.job_type, Into::into);
     configured.disk_limit = modify.disk_limit.unwrap_or(configured.disk_limit);
     configured.hidden = modify.hidden.unwrap_or(configured.hidden);
+    configured.dr = modify.dr.unwrap_or(configured.dr);
     configured.disabled = modify.disabled.unwrap_or(configured.disabled);
 }

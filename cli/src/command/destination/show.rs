@@ -170,6 +170,7 @@ fn facts(
         ("job type", job_type(configured.job_type).to_owned()),
         ("hidden", yes_or_no(configured.hidden)),
         ("disabled", yes_or_no(configured.disabled)),
+        ("dr", if configured.dr { yes_or_no(true) } else { String::new() }),
     ];
     facts.extend(paces(configured).map(|(_, name, value)| (name, value)));
     for (name, value) in &configured.options {
