@@ -67,8 +67,11 @@ fn restore(shell: &Shell, service: Service, account: &str, key: &str, more: &[&s
 
 /// Everything that a person wrote, or that is sealed: what a recovery may change.
 fn configuration(home: &Path) -> Vec<(String, Option<Vec<u8>>)> {
+    // How long an account waits is neither.
+    let waits = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "pause");
     let is_of_it = |name: &str| {
-        name.starts_with("accounts") || name.starts_with("destinations") || name.ends_with(".toml")
+        !waits(name)
+            && (name.starts_with("accounts") || name.starts_with("destinations") || name.ends_with(".toml"))
     };
     wharf_tests::tree(home).into_iter().filter(|(name, _)| is_of_it(name)).collect()
 }
