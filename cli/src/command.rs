@@ -29,11 +29,6 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::report::Failure;
 
-/// Threads of a process that moves bytes: hashing and sending side by side, even on one core.
-const TRANSFER_THREADS_MIN: usize = 2;
-/// More would wait for the same disk and the same line.
-const TRANSFER_THREADS_MAX: usize = 8;
-
 /// What every command has at hand.
 #[derive(Clone, Copy)]
 pub(crate) struct Desk<'a> {
@@ -126,10 +121,7 @@ fn waiting<T, E: From<Failure>>(work: impl Future<Output = Result<T, E>>) -> Res
 
 /// Run what moves bytes, on several threads.
 fn moving<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let cores = std::thread::available_parallelism().map_or(TRANSFER_THREADS_MIN, usize::from);
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(cores.clamp(TRANSFER_THREADS_MIN, TRANSFER_THREADS_MAX));
-    finish(builder, work)
+    finish(wharf_runtime::workers::builder(), work)
 }
 
 fn finish<T, E: From<Failure>>(

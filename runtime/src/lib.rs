@@ -43,5 +43,6 @@ pub mod trust;
 pub mod usage;
 pub mod validate;
 pub mod vault;
+pub mod workers;
 
 pub use kind::ErrorKind;

@@ -11,6 +11,7 @@ mod clock;
 mod folder;
 mod host;
 mod imports;
+mod lane;
 pub mod limits;
 mod meter;
 pub mod operation;
@@ -25,6 +26,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, Po
 
 use bindings::ConnectorPre;
 use host::State;
+use lane::Credit;
 use limits::Limits;
 
 use crate::figures::Counting;
@@ -182,7 +184,8 @@ impl Sandbox {
     ) -> Result<Connector, Error> {
         let pre = Arc::new(self.prepare(code)?);
         let counting = Counting::new(digest.clone());
-        Ok(Connector { engine: self.engine.clone(), pre, manifest, limits, counting })
+        let credit = Arc::default();
+        Ok(Connector { engine: self.engine.clone(), pre, manifest, limits, counting, credit })
     }
 
     fn prepare(&self, code: &[u8]) -> Result<ConnectorPre<State>, Error> {
@@ -270,6 +273,7 @@ pub struct Connector {
     manifest: Arc<Manifest>,
     limits: Limits,
     counting: Counting,
+    credit: Arc<Credit>,
 }
 
 impl Connector {

@@ -114,7 +114,7 @@ impl Suite<'_> {
     async fn all(&mut self) {
         self.folders().await;
         self.files().await;
-        self.modes().await;
+        Box::pin(self.modes()).await;
         self.ranges().await;
         self.listings().await;
         self.names_and_places().await;

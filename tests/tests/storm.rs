@@ -161,7 +161,8 @@ async fn ten_minutes_of_429_and_503_lose_no_file_and_break_no_retry_after() {
         }
         let began = clock.elapsed();
         let options = Options::default();
-        let (summary, told) = skipping(&rig, &clock, &attached, up(&attached, &room, "", &options)).await;
+        let (summary, told) =
+            Box::pin(skipping(&rig, &clock, &attached, up(&attached, &room, "", &options))).await;
         let back = rig.room(&format!("{}-back", service.kind()));
         let (again, told_again) =
             skipping(&rig, &clock, &attached, down(&attached, "", &back, &options)).await;

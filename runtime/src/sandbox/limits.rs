@@ -68,8 +68,9 @@ pub const PAGE_ENTRIES_MAX: usize = 20_000;
 pub const STACK_BYTES_MAX: usize = 512 * 1024;
 /// The stack that a guest and the host functions it calls run on.
 pub const ASYNC_STACK_BYTES: usize = 2 * 1024 * 1024;
-/// How often running guests are interrupted to look at their budget.
-pub const TICK: Duration = Duration::from_millis(5);
+/// How often running guests are interrupted to look at their budget, and at whether they go aside: what
+/// the host may be late by.
+pub const TICK: Duration = Duration::from_millis(1);
 /// Operations that can be under way in one process: the most threads that a destination can have,
 /// and some for its neighbours.
 pub const OPERATIONS_MAX: u32 = 1000;

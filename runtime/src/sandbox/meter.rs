@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::lane::{self, Credit, Work};
 use super::limits::Limits;
 use crate::figures::Counting;
 
@@ -88,15 +89,19 @@ impl<F: Future> Future for Excused<'_, F> {
 
 /// Run a call of a guest within its budgets. Dropping the call is what ends the guest: its instance
 /// is not to be used again.
-pub(super) async fn within<F: Future>(
+pub(super) async fn within<F>(
     limits: Limits,
     meter: Arc<Meter>,
+    credit: Arc<Credit>,
     call: F,
-) -> Result<F::Output, Overdrawn> {
+) -> Result<F::Output, Overdrawn>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
     let start = Instant::now();
-    let metered = Metered { limits, meter: &meter, used: Duration::ZERO, call: Box::pin(call) };
+    let metered = Metered { limits, meter: Arc::clone(&meter), used: Duration::ZERO, call: Box::pin(call) };
     tokio::select! {
-        done = metered => done,
+        done = lane::run(metered, credit) => done,
         () = waited(limits.wall, &meter, start) => Err(Overdrawn::Wall(limits.wall)),
     }
 }
@@ -115,20 +120,35 @@ async fn waited(budget: Duration, meter: &Meter, start: Instant) {
     }
 }
 
-struct Metered<'m, F> {
+struct Metered<F> {
     limits: Limits,
-    meter: &'m Meter,
+    meter: Arc<Meter>,
     used: Duration,
     call: Pin<Box<F>>,
 }
 
-impl<F> Drop for Metered<'_, F> {
-    fn drop(&mut self) {
-        self.meter.counting.computed(self.used.saturating_sub(read(&self.meter.host_cpu)));
+impl<F> Metered<F> {
+    fn guests(&self) -> Duration {
+        self.used.saturating_sub(read(&self.meter.host_cpu))
     }
 }
 
-impl<F: Future> Future for Metered<'_, F> {
+impl<F> Drop for Metered<F> {
+    fn drop(&mut self) {
+        self.meter.counting.computed(self.guests());
+    }
+}
+
+impl<F> Work for Metered<F>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn computed(&self) -> Duration {
+        self.guests()
+    }
+}
+
+impl<F: Future> Future for Metered<F> {
     type Output = Result<F::Output, Overdrawn>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -137,7 +157,7 @@ impl<F: Future> Future for Metered<'_, F> {
         self.used = self.used.saturating_add(thread_time().saturating_sub(start));
         match polled {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
-            Poll::Pending if self.used.saturating_sub(read(&self.meter.host_cpu)) > self.limits.cpu => {
+            Poll::Pending if self.guests() > self.limits.cpu => {
                 Poll::Ready(Err(Overdrawn::Cpu(self.limits.cpu)))
             }
             Poll::Pending => Poll::Pending,

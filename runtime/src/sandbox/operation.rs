@@ -259,7 +259,7 @@ macro_rules! operation {
             };
             (store, answer)
         };
-        ended(meter::within($self.limits, meter, call).await, &log, &$self.counting)
+        ended(meter::within($self.limits, meter, Arc::clone(&$self.credit), call).await, &log, &$self.counting)
     }};
 }
 
@@ -269,8 +269,8 @@ impl Connector {
     /// # Errors
     /// The connector's reason, or the guest's breakdown.
     pub async fn stat(&self, call: &Arc<Call>, path: &RelativePath) -> Result<Entry, Error> {
-        let text = path.as_str();
-        let (_, answer) = operation!(self, self.store(call), call_stat(text))?;
+        let text = path.as_str().to_owned();
+        let (_, answer) = operation!(self, self.store(call), call_stat(&text))?;
         entry(self.answer(call, answer)?)
     }
 
@@ -285,8 +285,9 @@ impl Connector {
         recursive: bool,
         next: Option<&str>,
     ) -> Result<Page, Error> {
-        let text = path.as_str();
-        let (_, answer) = operation!(self, self.store(call), call_list(text, recursive, next))?;
+        let text = path.as_str().to_owned();
+        let next = next.map(str::to_owned);
+        let (_, answer) = operation!(self, self.store(call), call_list(&text, recursive, next.as_deref()))?;
         page(path, recursive, self.answer(call, answer)?)
     }
 
@@ -295,8 +296,8 @@ impl Connector {
     /// # Errors
     /// The connector's reason, or the guest's breakdown.
     pub async fn make_folder(&self, call: &Arc<Call>, path: &RelativePath) -> Result<Entry, Error> {
-        let text = path.as_str();
-        let (_, answer) = operation!(self, self.store(call), call_make_folder(text))?;
+        let text = path.as_str().to_owned();
+        let (_, answer) = operation!(self, self.store(call), call_make_folder(&text))?;
         entry(self.answer(call, answer)?)
     }
 
@@ -311,10 +312,10 @@ impl Connector {
         source: Section,
         about: &Info,
     ) -> Result<Entry, Error> {
-        let (text, info) = (path.as_str(), info(about));
+        let (text, info) = (path.as_str().to_owned(), info(about));
         let mut store = self.store(call);
         let source = give(&mut store, source)?;
-        let (_, answer) = operation!(self, store, call_put(text, source, &info))?;
+        let (_, answer) = operation!(self, store, call_put(&text, source, &info))?;
         entry(self.answer(call, answer)?)
     }
 
@@ -329,10 +330,10 @@ impl Connector {
         about: &Info,
         first: Option<Section>,
     ) -> Result<(String, Progress), Error> {
-        let (text, info) = (path.as_str(), info(about));
+        let (text, info) = (path.as_str().to_owned(), info(about));
         let mut store = self.store(call);
         let first = first.map(|first| give(&mut store, first)).transpose()?;
-        let (_, answer) = operation!(self, store, call_begin_upload(text, &info, first))?;
+        let (_, answer) = operation!(self, store, call_begin_upload(&text, &info, first))?;
         let upload = self.answer(call, answer)?;
         bounded("session", &upload.session)?;
         Ok((upload.session, progress(upload.progress)?))
@@ -351,10 +352,10 @@ impl Connector {
         source: Section,
         last: bool,
     ) -> Result<Progress, Error> {
-        let info = info(about);
+        let (session, info) = (session.to_owned(), info(about));
         let mut store = self.store(call);
         let source = give(&mut store, source)?;
-        let (_, answer) = operation!(self, store, call_upload_part(session, offset, &info, source, last))?;
+        let (_, answer) = operation!(self, store, call_upload_part(&session, offset, &info, source, last))?;
         progress(self.answer(call, answer)?)
     }
 
@@ -369,8 +370,9 @@ impl Connector {
         path: &RelativePath,
         about: &Info,
     ) -> Result<Progress, Error> {
-        let (text, info) = (path.as_str(), info(about));
-        let (_, answer) = operation!(self, self.store(call), call_upload_status(session, text, &info))?;
+        let (text, info) = (path.as_str().to_owned(), info(about));
+        let session = session.to_owned();
+        let (_, answer) = operation!(self, self.store(call), call_upload_status(&session, &text, &info))?;
         progress(self.answer(call, answer)?)
     }
 
@@ -379,7 +381,8 @@ impl Connector {
     /// # Errors
     /// The connector's reason, or the guest's breakdown.
     pub async fn abort_upload(&self, call: &Arc<Call>, session: &str) -> Result<(), Error> {
-        let (_, answer) = operation!(self, self.store(call), call_abort_upload(session))?;
+        let session = session.to_owned();
+        let (_, answer) = operation!(self, self.store(call), call_abort_upload(&session))?;
         self.answer(call, answer)
     }
 
@@ -418,8 +421,10 @@ impl Connector {
         len: Option<u64>,
         revision: Option<&str>,
     ) -> Result<Download, Error> {
-        let text = path.as_str();
-        let (mut store, answer) = operation!(self, self.store(call), call_get(text, offset, len, revision))?;
+        let text = path.as_str().to_owned();
+        let wanted = revision.map(str::to_owned);
+        let (mut store, answer) =
+            operation!(self, self.store(call), call_get(&text, offset, len, wanted.as_deref()))?;
         let download = self.answer(call, answer)?;
         let taken: Result<Body, _> = store.data_mut().table.delete(download.body);
         let body = taken.ok().and_then(|body| body.incoming);
@@ -465,8 +470,8 @@ impl Connector {
         from: &RelativePath,
         to: &RelativePath,
     ) -> Result<Relocation, Error> {
-        let (from, text) = (from.as_str(), to.as_str());
-        let (_, answer) = operation!(self, self.store(call), call_relocate(from, text))?;
+        let (from, text) = (from.as_str().to_owned(), to.as_str().to_owned());
+        let (_, answer) = operation!(self, self.store(call), call_relocate(&from, &text))?;
         relocation(to, self.answer(call, answer)?)
     }
 
@@ -480,8 +485,8 @@ impl Connector {
         from: &RelativePath,
         to: &RelativePath,
     ) -> Result<Relocation, Error> {
-        let (from, text) = (from.as_str(), to.as_str());
-        let (_, answer) = operation!(self, self.store(call), call_copy(from, text))?;
+        let (from, text) = (from.as_str().to_owned(), to.as_str().to_owned());
+        let (_, answer) = operation!(self, self.store(call), call_copy(&from, &text))?;
         relocation(to, self.answer(call, answer)?)
     }
 
@@ -495,8 +500,9 @@ impl Connector {
         job: &str,
         to: &RelativePath,
     ) -> Result<Relocation, Error> {
-        let text = to.as_str();
-        let (_, answer) = operation!(self, self.store(call), call_relocation_status(job, text))?;
+        let text = to.as_str().to_owned();
+        let job = job.to_owned();
+        let (_, answer) = operation!(self, self.store(call), call_relocation_status(&job, &text))?;
         relocation(to, self.answer(call, answer)?)
     }
 
@@ -515,7 +521,8 @@ impl Connector {
     /// # Errors
     /// The connector's reason, or the guest's breakdown.
     pub async fn changes(&self, call: &Arc<Call>, cursor: Option<&str>) -> Result<ChangesPage, Error> {
-        let (_, answer) = operation!(self, self.store(call), call_changes(cursor))?;
+        let cursor = cursor.map(str::to_owned);
+        let (_, answer) = operation!(self, self.store(call), call_changes(cursor.as_deref()))?;
         changes_page(self.answer(call, answer)?)
     }
 

@@ -39,8 +39,8 @@ const RATIO_MAX: f64 = 1.2;
 
 fn main() {
     let threads = || {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.enable_all().build().unwrap_or_else(|error| panic!("no threads: {error}"))
+        let threads = wharf_runtime::workers::builder().build();
+        threads.unwrap_or_else(|error| panic!("no threads: {error}"))
     };
     let (services, ours) = (threads(), threads());
     let rig = services.block_on(Rig::new());

@@ -1,0 +1,234 @@
+//! Which thread a guest computes on.
+//!
+//! Most calls into a guest compute for microseconds and then wait for a service: they run where the
+//! host's own work runs, which costs nothing. One that goes on computing is moved to a thread of its own
+//! at the lowest priority, so that what others wait for (a reply that has come, another destination's
+//! call) is never behind it; and a connector that computes much of the time begins there. On an idle
+//! machine such a guest loses nothing. See `runtime/decisions/0060`.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+
+/// Processor time after which a call is moved: two hundred times what a call of ours takes.
+const SHORT: Duration = Duration::from_millis(2);
+/// Processor time that a connector has in hand after it was quiet.
+const CREDIT_MAX: Duration = Duration::from_millis(100);
+/// A connector earns this part of the time that passes, one in how many: four small files at once keep
+/// below it.
+const EARNED_PART: u32 = 2;
+/// The stack of a thread, in bytes: guests have stacks of their own, and what the host does for them
+/// inside a call runs on those.
+const STACK_BYTES: usize = 512 * 1024;
+/// The lowest priority there is.
+const NICE: i32 = 19;
+
+/// What a connector may compute among the host's own work.
+#[derive(Debug)]
+pub(super) struct Credit(Mutex<(Instant, Duration)>);
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self(Mutex::new((Instant::now(), CREDIT_MAX)))
+    }
+}
+
+impl Credit {
+    /// Is there any left?
+    fn is_left(&self, now: Instant) -> bool {
+        !self.change(now, |credit| credit).is_zero()
+    }
+
+    /// Take what was computed. Nothing is owed beyond all that can be in hand.
+    pub(super) fn spend(&self, now: Instant, computed: Duration) {
+        self.change(now, |credit| credit.saturating_sub(computed));
+    }
+
+    fn change(&self, now: Instant, change: impl FnOnce(Duration) -> Duration) -> Duration {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, credit) = *state;
+        let earned = now.saturating_duration_since(since) / EARNED_PART;
+        let credit = change(credit.saturating_add(earned).min(CREDIT_MAX));
+        *state = (now, credit);
+        credit
+    }
+}
+
+/// A call into a guest that knows how much it computed.
+pub(super) trait Work: Future<Output: Send> + Unpin + Send + 'static {
+    /// Processor time of the guest so far.
+    fn computed(&self) -> Duration;
+}
+
+/// Run a call where it belongs. Dropping this ends the guest at its next tick.
+pub(super) async fn run<W: Work>(mut work: W, credit: Arc<Credit>) -> W::Output {
+    let mut before = Duration::ZERO;
+    let done = poll_fn(|context| {
+        if !credit.is_left(Instant::now()) {
+            return Poll::Ready(None);
+        }
+        let polled = std::pin::Pin::new(&mut work).poll(context);
+        let computed = work.computed();
+        credit.spend(Instant::now(), computed.saturating_sub(before));
+        before = computed;
+        match polled {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if computed >= SHORT => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    match done.await {
+        Some(done) => done,
+        None => aside(work).await,
+    }
+}
+
+/// Run the rest of a call on a thread of its own. Where the machine gives none it goes on here.
+async fn aside<W: Work>(work: W) -> W::Output {
+    let work = Arc::new(Mutex::new(Some(work)));
+    let (mut done, result) = oneshot::channel();
+    let (taken, handle, span) = (Arc::clone(&work), Handle::current(), tracing::Span::current());
+    let thread = std::thread::Builder::new().name("guest".to_owned()).stack_size(STACK_BYTES);
+    let started = thread.spawn(move || {
+        let Some(work) = take(&taken) else { return };
+        if let Err(problem) = rustix::process::nice(NICE) {
+            tracing::debug!("a guest keeps its priority: {problem}");
+        }
+        let rest = async move {
+            tokio::select! {
+                biased;
+                () = done.closed() => {}
+                output = work => drop(done.send(output)),
+            }
+        };
+        handle.block_on(rest.instrument(span));
+    });
+    match started {
+        Ok(thread) => match result.await {
+            Ok(output) => output,
+            // Only a panic ends the thread without a word: it goes on here.
+            Err(_) => match thread.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(()) => std::future::pending().await,
+            },
+        },
+        Err(problem) => {
+            tracing::warn!("a guest that computes for long has no thread of its own: {problem}");
+            match take(&work) {
+                Some(work) => work.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+fn take<W>(work: &Mutex<Option<W>>) -> Option<W> {
+    work.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::mpsc;
+    use std::task::Context;
+
+    use super::*;
+
+    /// Computes for half of what is short in each of its turns, and tells on which thread.
+    struct Busy {
+        turns_left: u32,
+        turns: u32,
+        told: mpsc::Sender<String>,
+        panics_aside: bool,
+    }
+
+    impl Future for Busy {
+        type Output = u32;
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<u32> {
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            assert!(!(self.panics_aside && name == "guest"), "as the test wants it");
+            drop(self.told.send(name));
+            if self.turns_left == 0 {
+                return Poll::Ready(self.turns);
+            }
+            self.turns += 1;
+            self.turns_left -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+
+    impl Work for Busy {
+        fn computed(&self) -> Duration {
+            SHORT / 2 * self.turns
+        }
+    }
+
+    fn busy(turns_left: u32) -> (Busy, mpsc::Receiver<String>) {
+        let (told, names) = mpsc::channel();
+        (Busy { turns_left, turns: 0, told, panics_aside: false }, names)
+    }
+
+    #[tokio::test]
+    async fn what_computes_for_long_goes_aside() {
+        for (turns, aside) in [(0, 0), (1, 0), (2, 1), (5, 4)] {
+            let (work, names) = busy(turns);
+            assert_eq!(run(work, Arc::default()).await, turns);
+            let names: Vec<String> = names.iter().collect();
+            assert_eq!(names.iter().filter(|name| *name == "guest").count(), aside, "{turns}: {names:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_computes_most_of_the_time_begins_aside() {
+        let credit = Arc::new(Credit::default());
+        credit.spend(Instant::now(), Duration::from_secs(3600));
+        let (work, names) = busy(1);
+        // What is earned in between is less than a tick of the clock: nothing, or spent at once.
+        credit.spend(Instant::now() + Duration::from_secs(3600), Duration::from_secs(3600));
+        assert_eq!(run(work, credit).await, 1);
+        assert!(names.iter().all(|name| name == "guest"));
+    }
+
+    #[test]
+    fn credit_is_earned_by_being_quiet() {
+        let (credit, start) = (Credit::default(), Instant::now());
+        let later = |milliseconds| start + Duration::from_millis(milliseconds);
+        credit.spend(later(0), Duration::from_secs(9));
+        assert!(!credit.is_left(later(0)));
+        assert!(credit.is_left(later(2)));
+        credit.spend(later(2), Duration::from_millis(1));
+        assert!(!credit.is_left(later(2)));
+        // Never more than a hundred milliseconds, however long it was quiet.
+        credit.spend(later(3_600_000), CREDIT_MAX);
+        assert!(!credit.is_left(later(3_600_000)));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_nobody_waits_for_ends() {
+        let (work, names) = busy(u32::MAX);
+        let call = tokio::spawn(run(work, Arc::default()));
+        while names.recv().unwrap() != "guest" {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        // When the call is dropped, who tells is.
+        let ends = tokio::task::spawn_blocking(move || names.iter().last());
+        assert!(tokio::time::timeout(Duration::from_secs(20), ends).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_not_swallowed() {
+        let (mut work, _names) = busy(9);
+        work.panics_aside = true;
+        let panic = tokio::spawn(run(work, Arc::default())).await.unwrap_err();
+        assert!(panic.is_panic());
+    }
+}
