@@ -105,7 +105,7 @@ impl Seat {
     /// The place of this process at a destination of this home.
     #[must_use]
     pub fn new(home: &Home, name: &Name, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let watch = Watch::new(Destinations::new(home), name.clone());
+        let watch = Watch::new(&Destinations::new(home), name);
         Self::with(Some(home.clone()), Table::open(home, name), watch, clock)
     }
 

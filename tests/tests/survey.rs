@@ -8,6 +8,7 @@ use std::time::Duration;
 use cloud::{Action, OneDriveSwitches, Rule};
 use wharf_runtime::attached::Attached;
 use wharf_runtime::destination::{Destination, Setting};
+use wharf_runtime::hint::Hint as _;
 use wharf_runtime::home::Name;
 use wharf_runtime::sandbox::operation::{Outcome, Refusal, Whereabouts};
 use wharf_runtime::survey::{self, By, Reindexed};
@@ -247,10 +248,9 @@ async fn a_folder_from_outside_brings_what_is_in_it() {
     assert_eq!(reindex(&attached).await, counted(By::Changes, 1, 0, 0, 0));
     // The directory itself gives way to another folder: nobody tells of what is in that one.
     outer.relocate(&path("archive"), &path("old")).await.unwrap();
-    assert_eq!(reindex(&attached).await, counted(By::Changes, 0, 0, 1, 0));
     outer.relocate(&path("aside"), &path("archive")).await.unwrap();
     rig.cloud.clear_log();
-    assert_eq!(reindex(&attached).await, counted(By::Changes, 1, 0, 0, 0));
+    assert_eq!(reindex(&attached).await, counted(By::Changes, 1, 0, 1, 0));
     assert_eq!(asked(&rig, service), 2, "what changed, and then everything");
     assert_eq!(known(&attached).await, ["a.txt"]);
 }
@@ -293,10 +293,49 @@ async fn a_directory_that_is_not_there_is_empty() {
         assert_eq!(reindex(&attached).await, counted(By::Changes, 0, 0, 0, 0), "{service:?}");
         put_file(&rig, service, "/backups/archive/a", b"x");
         assert_eq!(reindex(&attached).await, counted(By::Changes, 1, 0, 0, 0), "{service:?}");
+        // Unless something was stored there: then it went away, and is not forgotten.
         remove(&rig.cloud, service, "/backups/archive");
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert_eq!(reindex(&attached).await, counted(By::Changes, 0, 0, 1, 0), "{service:?}");
+        for _ in 0..2 {
+            let refused = survey::reindex(&attached).await.unwrap_err();
+            assert!(matches!(refused, survey::Error::Gone(_)), "{service:?}: {refused}");
+        }
+        put_file(&rig, service, "/backups/archive/a", b"x");
+        put_file(&rig, service, "/backups/archive/b", b"x");
+        let done = reindex(&attached).await;
+        assert_eq!((done.by, done.added, done.removed), (By::Changes, 1, 0), "{service:?}: {done:?}");
     }
+}
+
+/// A disk that is not mounted, or a folder that somebody renamed: what is known of it stays known.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_went_away_is_not_forgotten() {
+    let rig = Rig::new().await;
+    let (disk, attached) = (rig.disk("disk"), rig.local("disk").await);
+    std::fs::create_dir_all(&disk).unwrap();
+    std::fs::write(disk.join("a"), b"x").unwrap();
+    assert_eq!(reindex(&attached).await, counted(By::Walking, 1, 0, 0, 0));
+    std::fs::rename(&disk, rig.disk("elsewhere")).unwrap();
+    // What is open stays open; a run that begins now finds nothing.
+    let attached = rig.host.attach(attached.name()).await.unwrap();
+    let refused = survey::reindex(&attached).await.unwrap_err();
+    assert!(matches!(refused, survey::Error::Gone(_)), "{refused}");
+    assert!(refused.hint().unwrap().contains("mount its disk"));
+    std::fs::rename(rig.disk("elsewhere"), &disk).unwrap();
+    let attached = rig.host.attach(attached.name()).await.unwrap();
+    assert_eq!(reindex(&attached).await, counted(By::Walking, 0, 0, 0, 1));
+
+    // Nor when an empty place is left where it was mounted: our mark is not in it.
+    let refused = |attached: Attached| async move { survey::reindex(&attached).await.unwrap_err() };
+    attached.claim_anew().await.unwrap();
+    std::fs::rename(&disk, rig.disk("elsewhere")).unwrap();
+    std::fs::create_dir(&disk).unwrap();
+    let empty = rig.host.attach(attached.name()).await.unwrap();
+    assert!(matches!(refused(empty).await, survey::Error::Gone(_)));
+    // With it, it is empty.
+    std::fs::copy(rig.disk("elsewhere").join(".wharf-owner"), disk.join(".wharf-owner")).unwrap();
+    let attached = rig.host.attach(attached.name()).await.unwrap();
+    assert_eq!(reindex(&attached).await, counted(By::Walking, 0, 0, 1, 0));
 }
 
 /// The contract's promises of `changes`, asked of both services as the host asks.

@@ -122,6 +122,22 @@ impl Attached {
         Ok(Some(self.owner_of(mark)))
     }
 
+    /// Is the backup directory there: with our mark, if we left one? A disk that is not mounted leaves an
+    /// empty directory without.
+    ///
+    /// # Errors
+    /// When nobody can tell.
+    pub async fn is_there(&self) -> Result<bool, Error> {
+        if ownership::is_known(self.shelf()).await.map_err(|error| self.unusable(&error))? {
+            return Ok(self.owner().await?.is_some());
+        }
+        match self.stat(&RelativePath::root()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == crate::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Look at the mark in the backup directory whatever is remembered, and see that it is ours.
     ///
     /// # Errors

@@ -14,31 +14,20 @@ pub(super) fn outcome(sent: &Result<Incoming, SendError>, now: SystemTime) -> Ou
         }
         Err(error) => error,
     };
-    match (&error.kind, error.reached) {
-        (SendErrorKind::Refused(_) | SendErrorKind::Malformed(_), _) => Outcome::Refused,
-        (SendErrorKind::Content(_), _) => Outcome::SourceChanged,
-        (SendErrorKind::HeadersTooLong, _) => Outcome::TooLarge,
-        (
-            SendErrorKind::Setup(_)
-            | SendErrorKind::Resolve(_)
-            | SendErrorKind::Connect(_)
-            | SendErrorKind::Tls(_)
-            | SendErrorKind::ConnectTimedOut
-            | SendErrorKind::Stalled
-            | SendErrorKind::ReplyTimedOut
-            | SendErrorKind::Lost(_),
-            Reached::No,
-        ) => Outcome::NotReached,
-        (
-            SendErrorKind::Setup(_)
-            | SendErrorKind::Resolve(_)
-            | SendErrorKind::Connect(_)
-            | SendErrorKind::Tls(_)
-            | SendErrorKind::ConnectTimedOut
-            | SendErrorKind::Stalled
-            | SendErrorKind::ReplyTimedOut
-            | SendErrorKind::Lost(_),
-            Reached::Maybe,
-        ) => Outcome::MaybeReached,
+    match &error.kind {
+        SendErrorKind::Refused(_) | SendErrorKind::Malformed(_) => Outcome::Refused,
+        SendErrorKind::Content(_) => Outcome::SourceChanged,
+        SendErrorKind::HeadersTooLong => Outcome::TooLarge,
+        SendErrorKind::Setup(_)
+        | SendErrorKind::Resolve(_)
+        | SendErrorKind::Connect(_)
+        | SendErrorKind::Tls(_)
+        | SendErrorKind::ConnectTimedOut
+        | SendErrorKind::Stalled
+        | SendErrorKind::ReplyTimedOut
+        | SendErrorKind::Lost(_) => match error.reached {
+            Reached::No => Outcome::NotReached,
+            Reached::Maybe => Outcome::MaybeReached,
+        },
     }
 }

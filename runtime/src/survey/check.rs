@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::compare::{PATHS_MAX, Pair, difference, pairs};
-use super::reindex::alone;
+use super::reindex::{alone, is_there};
 use super::stage::{self, Purpose, Stage, Standing, Todo};
 use super::walk::walk;
 use super::{Difference, Error};
@@ -93,6 +93,7 @@ async fn learn(attached: &Attached, stage: &Stage, path: &RelativePath) -> Resul
     let Some(file) = file else {
         let standing = stage.begin(Purpose::Check, now, Some(first)).await?;
         walk(attached, stage, standing.id).await?;
+        is_there(attached, stage, &standing).await?;
         return Ok(standing);
     };
     let standing = stage.begin(Purpose::Check, now, None).await?;

@@ -38,6 +38,11 @@ pub enum Error {
         /// What was seen.
         reason: String,
     },
+    /// The backup directory itself is not there, and something was stored in it.
+    #[error(
+        "the backup directory of destination `{0}` is not there, and the catalog knows of files in it: nothing was changed"
+    )]
+    Gone(Name),
     /// What was to be checked is neither at the service nor in the catalog.
     #[error("there is nothing at `{destination}:{path}`, and the catalog knows of nothing there")]
     Nothing {
@@ -58,7 +63,7 @@ impl Error {
             Self::Catalog(_) | Self::State { .. } | Self::Home(_) => ErrorKind::State,
             Self::Busy(_) => ErrorKind::Exists,
             Self::Endless { .. } => ErrorKind::Unavailable,
-            Self::Nothing { .. } => ErrorKind::NotFound,
+            Self::Nothing { .. } | Self::Gone(_) => ErrorKind::NotFound,
         }
     }
 }
@@ -74,6 +79,10 @@ impl Hint for Error {
             Self::Busy(_) => Some("run the same command once that has ended".to_owned()),
             Self::Endless { destination, .. } => Some(format!(
                 "run the same command again later; `wharf audit {destination}` has what was asked"
+            )),
+            Self::Gone(destination) => Some(format!(
+                "mount its disk, or put it back where it was; if it is lost, run `wharf copy` to store everything \
+                 again, or `wharf destination delete {destination}` to forget it"
             )),
             Self::Nothing { destination, .. } => {
                 Some(format!("run `wharf ls {destination}:` to see what is there"))

@@ -69,10 +69,14 @@ pub async fn reindex(attached: &Attached) -> Result<Reindexed, Error> {
     let _alone = alone(attached)?;
     let stage = Stage::new(attached.shelf().clone());
     match follow(attached, &stage).await? {
-        Followed::Whole(standing) => apply(attached, &stage, &standing, By::Changes).await,
+        Followed::Whole(standing) => {
+            is_there(attached, &stage, &standing).await?;
+            apply(attached, &stage, &standing, By::Changes).await
+        }
         Followed::Unable => {
             let standing = begin_walk(attached, &stage).await?;
             walk(attached, &stage, standing.id).await?;
+            is_there(attached, &stage, &standing).await?;
             let done = apply(attached, &stage, &standing, By::Walking).await?;
             stage.forget(Purpose::Walk).await?;
             Ok(done)
@@ -85,6 +89,21 @@ pub(super) fn alone(attached: &Attached) -> Result<Lock, Error> {
     let name = attached.name();
     let lock = attached.journal().home().try_lock(&Subject::Survey(name.clone()))?;
     lock.ok_or_else(|| Error::Busy(name.clone()))
+}
+
+/// A directory in which nothing was found is empty, or a disk that is not mounted, or was renamed: what is
+/// known of the last two is not forgotten.
+pub(super) async fn is_there(attached: &Attached, stage: &Stage, standing: &Standing) -> Result<(), Error> {
+    let is_gone = stage.is_empty(standing.id).await?
+        && !attached.shelf().under(&RelativePath::root(), None).await?.is_empty()
+        && !attached.is_there().await?;
+    if !is_gone {
+        return Ok(());
+    }
+    // What is learned of it the next time is learned anew.
+    stage.forget(Purpose::Walk).await?;
+    stage.forget(Purpose::Follow).await?;
+    Err(Error::Gone(attached.name().clone()))
 }
 
 /// The walk that a run before this one left, or a new one.

@@ -137,6 +137,15 @@ impl Stage {
         .await
     }
 
+    /// Was no file found?
+    pub(super) async fn is_empty(&self, survey: i64) -> Result<bool, Error> {
+        self.read(move |connection| {
+            let statement = "SELECT NOT EXISTS (SELECT 1 FROM survey_found WHERE survey = ?1)";
+            connection.prepare_cached(statement)?.query_row([survey], |row| row.get(0))
+        })
+        .await
+    }
+
     /// Change rows, all of them or none, on disk when this returns.
     pub(super) async fn write<T: Send + 'static>(
         &self,

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use crate::destination::{Destination, Destinations, THREADS_DEFAULT};
-use crate::home::{Name, Stamp};
+use crate::destination::{self, Destination, Destinations, THREADS_DEFAULT};
+use crate::home::Name;
 use crate::rate::Rates;
 
 /// How often the file is looked at; a look costs a microsecond.
@@ -21,6 +21,12 @@ pub(super) struct Live {
     pub(super) rates: Rates,
 }
 
+impl Live {
+    const fn fixed(threads: u16) -> Self {
+        Self { threads, tasks: 0, rates: Rates::NONE }
+    }
+}
+
 impl From<&Destination> for Live {
     fn from(destination: &Destination) -> Self {
         Self { threads: destination.threads, tasks: destination.tasks, rates: destination.rates }
@@ -29,34 +35,32 @@ impl From<&Destination> for Live {
 
 #[derive(Debug)]
 pub(super) struct Watch {
-    file: Option<(Destinations, Name)>,
-    stamp: Option<Stamp>,
+    file: Option<destination::Watch>,
     looked: Option<Duration>,
     live: Live,
 }
 
 impl Watch {
     /// Watch the file of a destination.
-    pub(super) fn new(destinations: Destinations, name: Name) -> Self {
-        Self { file: Some((destinations, name)), ..Self::fixed(THREADS_DEFAULT) }
+    pub(super) fn new(destinations: &Destinations, name: &Name) -> Self {
+        let (file, live) = match destinations.watch(name) {
+            Ok((destination, file)) => (file, Live::from(&destination)),
+            Err(_) => (destinations.watch_unwritten(name), Live::fixed(THREADS_DEFAULT)),
+        };
+        Self { file: Some(file), looked: None, live }
     }
 
     /// Nothing to watch.
     pub(super) const fn fixed(threads: u16) -> Self {
-        Self { file: None, stamp: None, looked: None, live: Live { threads, tasks: 0, rates: Rates::NONE } }
+        Self { file: None, looked: None, live: Live::fixed(threads) }
     }
 
     /// What the file says, `now` by the clock of this process.
     pub(super) fn now(&mut self, now: Duration) -> Live {
         let is_due = self.looked.is_none_or(|looked| now.saturating_sub(looked) >= LOOK_INTERVAL);
-        if let Some((destinations, name)) = self.file.as_ref().filter(|_| is_due) {
+        if let Some(file) = self.file.as_ref().filter(|_| is_due) {
             self.looked = Some(now);
-            let stamp = destinations.stamp(name);
-            if stamp.is_some()
-                && stamp != self.stamp
-                && let Ok(destination) = destinations.load(name)
-            {
-                self.stamp = stamp;
+            if let Some(Ok(destination)) = file.changed() {
                 self.live = Live::from(&destination);
             }
         }

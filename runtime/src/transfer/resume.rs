@@ -35,8 +35,9 @@ impl Upload<'_> {
             Err(error) if is_gone(&error) => return self.give_up(&left).await,
             Err(error) => return Err(error.into()),
         };
-        // The process that sent the last parts did not live to note them. One part is sent at a time
-        // and noted while the next is: a connector that claims more than those two lies.
+        // The process that sent the last parts did not live to note them. Parts that go in order are sent
+        // one at a time, and each is noted while the next is: a connector that claims more than those two
+        // lies. Of parts in any order only those that were noted count.
         let unnoted_max = self.attached.manifest().upload.part_size.saturating_mul(2);
         let sent_bytes = match progress {
             Progress::AnyOrder => left.acknowledged.min(self.info.size),

@@ -43,7 +43,7 @@ fn main() {
     let mut option = |default: u64| arguments.next().map_or(default, |text| text.parse().unwrap());
     let (rounds, mebibytes) = (option(21), option(1024));
     let only = arguments.next();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = wharf_runtime::workers::builder().build().unwrap();
     runtime.block_on(bench(rounds, mebibytes, only.as_deref()));
 }
 
