@@ -151,7 +151,7 @@ impl Destination {
             job_type: JobType::Backup,
             dr: false,
             options: BTreeMap::new(),
-            grants: Granted { connector: None, routes: Vec::new() },
+            grants: Granted { connector: None, routes: Vec::new(), denied: Vec::new() },
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod install;
 mod sign_in;
+mod version;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ use crate::vault::{self, Given, Vault};
 use crate::{ErrorKind, attached};
 
 pub use install::Candidate;
+pub use version::Waiting;
 
 /// Settings that the compiled code depends on, beyond what the engine's own hash covers.
 const ARTEFACT_SETTINGS: &str = "1";
@@ -357,9 +359,8 @@ impl Host {
     /// When it is not installed, or its file is damaged.
     pub fn manifest(&self, reference: &ConnectorReference) -> Result<(Installed, Manifest), Error> {
         let installed = self.registry.get(reference)?;
-        let component = self.registry.component(&installed)?;
-        let manifest = Manifest::parse(section::read(&component).map_err(sandbox::Error::from)?);
-        Ok((installed, manifest.map_err(sandbox::Error::from)?))
+        let manifest = self.manifest_of(&installed)?;
+        Ok((installed, manifest))
     }
 
     /// A connector, ready to be called. Its artefact is used if it is sound; else it is compiled again.
@@ -438,7 +439,7 @@ impl Host {
         if destination.disabled {
             return Err(Error::Disabled(name.clone()));
         }
-        let installed = self.registry.get(&destination.connector)?;
+        let installed = self.version_for(destination)?;
         let component = self.registry.component(&installed)?;
         let leave = self.leave(name, &installed, &component)?;
         let connector = self.connector(&installed, &component)?;

@@ -35,6 +35,10 @@ const INDEX_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// What this version writes into it.
 const INDEX_FORMAT: u32 = 1;
 
+/// Versions of one connector that are kept beside the installed one. Who has not agreed to this many
+/// updates does without the oldest.
+const KEPT_MAX: usize = 8;
+
 /// How long a change waits for another one; each may write a large blob.
 const REGISTRY_WAIT: Duration = Duration::from_secs(30);
 
@@ -218,6 +222,9 @@ struct Index {
     /// By id, the contents that the highest version had.
     #[serde(default)]
     contents: BTreeMap<String, Digest>,
+    /// What an update replaced, and destinations still run; of each id the last that was replaced first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<Installed>,
 }
 
 /// The connectors of a home.
@@ -242,7 +249,9 @@ impl Registry {
     }
 
     /// Install a component, durably, in place of another version of the same id. The bundle of the ticket
-    /// is kept, so that it can be verified again. Returns what is installed now, and what it replaced.
+    /// is kept, so that it can be verified again; so is the version that an update replaced, until
+    /// [`release`](Self::release) says that nobody runs it. Returns what is installed now, and what it
+    /// replaced.
     ///
     /// # Errors
     /// As [`permits`](Self::permits), or what the home says.
@@ -280,6 +289,7 @@ impl Registry {
             origin: wanted.origin,
         };
         raise_floor(&mut index, &installed);
+        keep(&mut index, &installed, replaced.as_ref(), direction);
         index.connectors.push(installed.clone());
         index.connectors.sort_by(|one, other| one.r#type.cmp(&other.r#type));
         self.write(&index)?;
@@ -304,10 +314,36 @@ impl Registry {
         let installed = installed.ok_or_else(|| Error::NotInstalled(reference.name.clone()))?;
         match &reference.version {
             Some(version) if *version != installed.version => {
-                Err(Error::OtherVersion { wanted: reference.clone(), installed: installed.version })
+                let found =
+                    index.kept.into_iter().find(|kept| kept.id == installed.id && kept.version == *version);
+                found.ok_or(Error::OtherVersion { wanted: reference.clone(), installed: installed.version })
             }
             Some(_) | None => Ok(installed),
         }
+    }
+
+    /// Versions of this id that were replaced and are kept, the last that was replaced first.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn kept(&self, id: &str) -> Result<Vec<Installed>, Error> {
+        Ok(self.index()?.kept.into_iter().filter(|kept| kept.id == id).collect())
+    }
+
+    /// Keep no replaced version of this id but those that are still `needed`.
+    ///
+    /// # Errors
+    /// When the list cannot be read or written.
+    pub fn release(&self, id: &str, needed: &[Digest]) -> Result<(), Error> {
+        let _lock = self.home.lock(&Subject::Registry, REGISTRY_WAIT)?;
+        let mut index = self.index()?;
+        let before = index.kept.len();
+        index.kept.retain(|kept| kept.id != id || needed.contains(&kept.digest));
+        if index.kept.len() < before {
+            self.write(&index)?;
+            self.sweep(&index);
+        }
+        Ok(())
     }
 
     /// All of them, sorted by type.
@@ -382,6 +418,7 @@ impl Registry {
             let users: Vec<_> = users.iter().map(|name| format!("`{name}`")).collect();
             return Err(Error::InUse { id: removed.id, users: users.join(", ") }.into());
         }
+        index.kept.retain(|kept| kept.id != removed.id);
         self.write(&index)?;
         self.sweep(&index);
         Ok(removed)
@@ -408,6 +445,7 @@ impl Registry {
             connectors: index.connectors.clone(),
             floors: index.floors.clone(),
             contents: index.contents.clone(),
+            kept: index.kept.clone(),
         };
         let mut bytes = serde_json::to_vec_pretty(&index).map_err(|error| Error::Index(error.to_string()))?;
         bytes.push(b'\n');
@@ -419,7 +457,8 @@ impl Registry {
         for folder in [self.home.blobs(), self.home.artefacts()] {
             for name in folder.names().unwrap_or_default() {
                 let digest = name.split('.').next().unwrap_or_default();
-                let is_named = index.connectors.iter().any(|installed| installed.digest.as_str() == digest);
+                let mut named = index.connectors.iter().chain(&index.kept);
+                let is_named = named.any(|installed| installed.digest.as_str() == digest);
                 if !is_named && let Err(error) = folder.remove(&name) {
                     tracing::warn!(%error, "a file that is not used any more stays");
                 }
@@ -483,6 +522,24 @@ fn check_direction(
         Some(publisher) if !signed && !insists => Err(Error::SignatureLost { id, publisher }),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Keep what an update replaced. Who goes back to an older version wants to be rid of the newer.
+fn keep(index: &mut Index, installed: &Installed, replaced: Option<&Installed>, direction: Direction) {
+    let is_other = |kept: &Installed| kept.id != installed.id;
+    index.kept.retain(|kept| is_other(kept) || kept.digest != installed.digest);
+    match direction {
+        Direction::Any => index.kept.retain(is_other),
+        Direction::Forward => {
+            let replaced = replaced.filter(|replaced| replaced.digest != installed.digest);
+            index.kept.splice(0..0, replaced.cloned());
+        }
+    }
+    let mut count = 0;
+    index.kept.retain(|kept| {
+        count += usize::from(kept.id == installed.id);
+        is_other(kept) || count <= KEPT_MAX
+    });
 }
 
 fn raise_floor(index: &mut Index, installed: &Installed) {

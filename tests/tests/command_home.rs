@@ -264,7 +264,7 @@ fn a_destination_file_that_cannot_be_read() {
     };
     insta::assert_snapshot!(broken(format!("surprise = 1\n{sound}")), @"
     --- stderr
-    error: `destinations/archive.toml` line 1: unknown field `surprise`, expected one of `connector`, `account`, `owner`, `parents`, `backup_directory`, `read_only`, `threads`, `tasks`, `bandwidth_up`, `bandwidth_down`, `requests_per_second`, `retries`, `http_version`, `disk_limit`, `hidden`, `disabled`, `job_type`, `dr`, `options`, `granted_to`, `grant`
+    error: `destinations/archive.toml` line 1: unknown field `surprise`, expected one of `connector`, `account`, `owner`, `parents`, `backup_directory`, `read_only`, `threads`, `tasks`, `bandwidth_up`, `bandwidth_down`, `requests_per_second`, `retries`, `http_version`, `disk_limit`, `hidden`, `disabled`, `job_type`, `dr`, `options`, `granted_to`, `denied`, `grant`
     --- exit 14
     ");
     let without: String =

@@ -151,36 +151,127 @@ fn a_read_only_destination_is_granted_nothing_that_writes() {
     assert!(shown.contains("Never, since it is read-only: make-folder, put, "), "{shown}");
 }
 
+/// A new route, one more argument.
+fn asks_for_more(manifest: &mut serde_json::Value) {
+    manifest["version"] = "0.2.0".into();
+    route(manifest, "delete")["json"]["keys"].as_array_mut().unwrap().push("everything".into());
+    let mut new = route(manifest, "stat").clone();
+    new["name"] = "spy".into();
+    manifest["routes"].as_array_mut().unwrap().push(new);
+}
+
+/// Which version a destination runs, as the connector's page and its own tell.
+fn runs(shell: &Shell) -> String {
+    let grants = shell.run(&["grant", "show", "archive", "--json"]).json().remove(0);
+    let shown = shell.run(&["destination", "show", "archive", "--json"]).json().remove(0);
+    let runs = grants["runs"].as_str().unwrap().to_owned();
+    assert_eq!(shown["connector"], format!("dev.wharf.dropbox@{runs}"));
+    runs
+}
+
 #[test]
-fn an_update_that_asks_for_more_goes_on_with_what_was_granted() {
+fn an_update_that_asks_for_more_waits_until_somebody_agrees() {
     let shell = Shell::with_archive(Service::Dropbox);
     let file = shell.file("hello.txt", "hello");
     shell.run(&["copy", &file, "archive:"]).done();
-    // A new route, one more argument, and another host.
-    let updated = install(&shell, |manifest| {
-        manifest["version"] = "0.2.0".into();
-        route(manifest, "delete")["json"]["keys"].as_array_mut().unwrap().push("everything".into());
+    let updated = install(&shell, asks_for_more).failed(16);
+    let (_, told) = updated.split_once("it is unsigned\n").unwrap();
+    insta::assert_snapshot!(told, @"
+    warning: `dev.wharf.dropbox@0.2.0` asks for more than destination `archive` granted; it goes on with 0.1.0
+      delete        delete a file or folder
+                    + argument everything
+      spy           read what is stored at a path
+                    + all of it
+    error: the new version is not used until what is new is granted to `archive`, or decided against
+    hint: run `wharf grant show archive`, then `wharf grant allow archive --all` to agree, or `wharf grant deny archive ROUTE`
+    ");
+    assert_eq!(runs(&shell), "0.1.0");
+    shell.run(&["rm", "archive:hello.txt"]).done();
+    // The version that goes on is looked after as the installed one is.
+    let verified = shell.run(&["connector", "verify", "dropbox"]).done();
+    assert!(verified.contains("0.2.0") && verified.contains("0.1.0"), "{verified}");
+    let shown = shell.run(&["connector", "show", "dropbox", "--json"]).json().remove(0);
+    assert_eq!(shown["waiting"][0]["destination"], "archive");
+    assert_eq!(shown["waiting"][0]["runs"], "0.1.0");
+    let page = shell.run(&["destination", "show", "archive"]).done();
+    assert!(page.contains("update           0.2.0 asks for more: run `wharf grant show archive`"), "{page}");
+    assert_eq!(standing(&shell, "delete")["more"][0], "argument everything");
+    assert_eq!(standing(&shell, "spy")["standing"], "not-granted");
+    // One of two: it waits for the other.
+    let asked = shell.run(&["grant", "allow", "archive", "delete"]).failed(16);
+    assert!(asked.contains("+ argument everything"), "what is new is shown first: {asked}");
+    shell.run(&["grant", "allow", "archive", "delete", "--yes"]).done();
+    assert_eq!(runs(&shell), "0.1.0");
+    let denied = shell.run(&["grant", "deny", "archive", "spy"]);
+    insta::assert_snapshot!(denied, @"
+    --- stderr
+    destination `archive` did not have, and will not be asked for: spy
+    destination `archive` runs version 0.2.0 from now on
+    --- exit 0
+    ");
+    assert_eq!(runs(&shell), "0.2.0");
+    shell.run(&["copy", &file, "archive:"]).done();
+    shell.run(&["rm", "archive:hello.txt"]).done();
+    // Nobody runs the old one: it is gone, and not asked for again.
+    let shown = shell.run(&["connector", "show", "dropbox", "--json"]).json().remove(0);
+    assert_eq!(shown["waiting"].as_array().unwrap().len(), 0);
+    assert!(!shell.run(&["connector", "verify"]).done().contains("0.1.0"));
+    // The next one asks for less: it needs nobody, and what was granted in vain is told.
+    install(&shell, |manifest| {
+        manifest["version"] = "0.3.0".into();
+        let routes = manifest["routes"].as_array_mut().unwrap();
+        routes.retain(|route| route["name"] != "copy");
+    })
+    .done();
+    assert_eq!(runs(&shell), "0.3.0");
+    let shown = shell.run(&["grant", "show", "archive"]).done();
+    assert!(shown.contains("Granted, and not asked for any more: copy"), "{shown}");
+    shell.run(&["grant", "deny", "archive", "copy"]).done();
+    assert!(!shell.run(&["grant", "show", "archive"]).done().contains("not asked for any more"));
+}
+
+/// What asks for more waits for as many updates as it takes, and one that asks for no more than was
+/// granted does not wait for those before it.
+#[test]
+fn each_destination_runs_what_it_agreed_to() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    let other = ["--type", "dropbox", "--account", "work", "--backup-directory", "/backups/other", "--yes"];
+    shell.run(&[&["destination", "create", "other"], &other[..]].concat()).done();
+    install(&shell, asks_for_more).failed(16);
+    shell.run(&["grant", "allow", "other", "--all", "--yes"]).done();
+    let other = || shell.run(&["grant", "show", "other", "--json"]).json().remove(0)["runs"].clone();
+    assert_eq!((runs(&shell).as_str(), other()), ("0.1.0", "0.2.0".into()));
+    // The third asks for something else again.
+    install(&shell, |manifest| {
+        asks_for_more(manifest);
+        manifest["version"] = "0.3.0".into();
         let mut new = route(manifest, "stat").clone();
-        new["name"] = "spy".into();
+        new["name"] = "more".into();
         manifest["routes"].as_array_mut().unwrap().push(new);
-    });
-    let message = updated.failed(16);
-    assert!(
-        message
-            .contains("warning: `dev.wharf.dropbox@0.2.0` asks for more than destination `archive` granted"),
-        "{message}"
-    );
-    assert!(
-        message.contains("  delete        delete a file or folder\n                + argument everything\n"),
-        "{message}"
-    );
-    assert!(
-        message.ends_with(
-            "hint: run `wharf grant show archive`, then `wharf grant allow archive --all` to agree"
-        ),
-        "{message}"
-    );
-    // It works as far as it was granted, and no further.
+    })
+    .failed(16);
+    assert_eq!((runs(&shell).as_str(), other()), ("0.1.0", "0.2.0".into()));
+    // The fourth for nothing that `archive` has not granted.
+    install(&shell, |manifest| manifest["version"] = "0.4.0".into()).done();
+    assert_eq!((runs(&shell).as_str(), other()), ("0.4.0", "0.4.0".into()));
+}
+
+/// Where the version before is gone, the new one is held to what was granted.
+#[test]
+fn a_version_that_is_named_runs_with_what_was_granted() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    let file = shell.file("hello.txt", "hello");
+    shell.run(&["copy", &file, "archive:"]).done();
+    install(&shell, asks_for_more).failed(16);
+    let path = shell.path("home/destinations/archive.toml");
+    let sound = std::fs::read_to_string(&path).unwrap();
+    let named = |version: &str| {
+        let text = sound.replace("connector = \"dropbox\"", &format!("connector = \"dropbox@{version}\""));
+        assert_ne!(text, sound);
+        std::fs::write(&path, text).unwrap();
+    };
+    named("0.2.0");
+    assert_eq!(runs(&shell), "0.2.0");
     assert_eq!(shell.run(&["ls", "archive:"]).done(), "hello.txt");
     insta::assert_snapshot!(shell.run(&["rm", "archive:hello.txt"]), @"
     --- stderr
@@ -189,22 +280,9 @@ fn an_update_that_asks_for_more_goes_on_with_what_was_granted() {
     hint: `wharf grant show archive` has what changed; run `wharf grant allow archive delete` to agree to it
     --- exit 5
     ");
-    assert_eq!(standing(&shell, "delete")["more"][0], "argument everything");
-    assert_eq!(standing(&shell, "spy")["standing"], "not-granted");
-    let asked = shell.run(&["grant", "allow", "archive", "delete"]).failed(16);
-    assert!(asked.contains("+ argument everything"), "what is new is shown first: {asked}");
-    shell.run(&["grant", "allow", "archive", "delete", "--yes"]).done();
+    named("0.1.0");
+    assert_eq!(runs(&shell), "0.1.0");
     shell.run(&["rm", "archive:hello.txt"]).done();
-    // The next one asks for less: it needs nobody, and what was granted in vain is told.
-    install(&shell, |manifest| {
-        manifest["version"] = "0.3.0".into();
-        route(manifest, "delete")["name"] = "delete-one".into();
-    })
-    .done();
-    let shown = shell.run(&["grant", "show", "archive"]).done();
-    assert!(shown.contains("Granted, and not asked for any more: delete"), "{shown}");
-    shell.run(&["grant", "deny", "archive", "delete"]).done();
-    assert!(!shell.run(&["grant", "show", "archive"]).done().contains("not asked for any more"));
 }
 
 #[test]

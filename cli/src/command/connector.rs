@@ -8,7 +8,8 @@ mod vendor;
 use serde::Serialize;
 use wharf_runtime::destination::ConnectorReference;
 use wharf_runtime::figures::Figures;
-use wharf_runtime::host::{self, Host};
+use wharf_runtime::home::Name;
+use wharf_runtime::host::{self, Host, Waiting};
 use wharf_runtime::manifest::Manifest;
 use wharf_runtime::registry::Installed;
 use wharf_runtime::state::State;
@@ -85,9 +86,10 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
     let host = desk.host()?;
     let (installed, manifest) = host.manifest(&reference(connector)?)?;
     let figures = figures(&host, &installed)?;
+    let behind = host.waiting(&installed)?;
     let output = desk.output;
     if output.is_json() {
-        return Ok(output.json(&ShownJson::new(&installed, &manifest, figures))?);
+        return Ok(output.json(&ShownJson::new(&installed, &manifest, figures, &behind))?);
     }
     let roles: Vec<String> = manifest.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
     let hosts = if manifest.routes.is_empty() { "none".to_owned() } else { manifest.hosts().join(", ") };
@@ -106,7 +108,8 @@ fn show(desk: Desk<'_>, connector: &str) -> Result<(), Failure> {
         ("hosts", hosts),
     ];
     let origin = installed.origin.clone().map(|origin| ("from", origin));
-    for (name, value) in facts.into_iter().chain(origin) {
+    let kept = behind.iter().map(|one| ("kept", format!("{} for `{}`", one.runs.version, one.destination)));
+    for (name, value) in facts.into_iter().chain(origin).chain(kept) {
         output.line(format_args!("{name:<10} {value}"))?;
     }
     for (name, option) in &manifest.options.properties {
@@ -138,10 +141,13 @@ fn set_disabled(desk: Desk<'_>, connector: &str, disabled: bool) -> Result<(), F
 /// Check everything again. What fails is told for each, and the first failure decides the exit code.
 fn verify(desk: Desk<'_>, connector: Option<&str>) -> Result<(), Failure> {
     let host = desk.host()?;
-    let connectors = match connector {
+    let mut connectors = match connector {
         Some(connector) => vec![host.registry().get(&reference(connector)?)?],
         None => host.registry().list()?,
     };
+    for installed in connectors.clone() {
+        connectors.extend(host.registry().kept(&installed.id)?);
+    }
     let columns = ["TYPE", "VERSION", "SIGNED BY", "RESULT"];
     let mut table = Table::new(&columns.map(|column| (column, Align::Left)));
     let mut failures = Vec::new();
@@ -278,10 +284,30 @@ struct ShownJson<'a> {
     options: serde_json::Map<String, serde_json::Value>,
     routes: Vec<RouteJson<'a>>,
     figures: Option<Figures>,
+    /// Destinations that run an older version, until they agree to this one.
+    waiting: Vec<WaitingJson<'a>>,
+}
+
+/// A destination that runs an older version.
+#[derive(Debug, Serialize)]
+struct WaitingJson<'a> {
+    destination: &'a Name,
+    runs: String,
+    digest: String,
 }
 
 impl<'a> ShownJson<'a> {
-    fn new(installed: &'a Installed, manifest: &'a Manifest, figures: Option<Figures>) -> Self {
+    fn new(
+        installed: &'a Installed,
+        manifest: &'a Manifest,
+        figures: Option<Figures>,
+        waiting: &'a [Waiting],
+    ) -> Self {
+        let waiting = waiting.iter().map(|one| WaitingJson {
+            destination: &one.destination,
+            runs: one.runs.version.to_string(),
+            digest: one.runs.digest.to_string(),
+        });
         let options = manifest.options.properties.iter();
         Self {
             installed: InstalledJson::new(installed),
@@ -294,6 +320,7 @@ impl<'a> ShownJson<'a> {
                 .collect(),
             routes: manifest.permissions().map(|one| RouteJson::new(manifest, one, None)).collect(),
             figures,
+            waiting: waiting.collect(),
         }
     }
 }

@@ -90,8 +90,7 @@ impl Direction<'_> {
         let host = desk.host()?;
         let choice = Choice { threads: copy.threads, rates: copy.pace.chosen() };
         let attached = host.attach_with(&self.remote().destination, choice).await?;
-        let installed =
-            host.registry().get(&host.destinations().load(&self.remote().destination)?.connector)?;
+        let installed = host.version_for(&host.destinations().load(&self.remote().destination)?)?;
         desk.output.detail(format_args!(
             "using connector `{}@{}` ({})",
             installed.id,

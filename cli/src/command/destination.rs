@@ -108,7 +108,7 @@ fn create(desk: Desk<'_>, create: &DestinationCreate) -> Result<(), Failure> {
         hidden: create.hidden,
         dr: create.dr,
         options,
-        grants: Granted::of(&manifest, permissions.iter().copied()),
+        grants: grants(&host, &installed, &manifest, &permissions)?,
         ..Configured::new(create.name.clone(), create.connector.clone(), create.backup_directory.clone())
     };
     host.check_directory(&configured, &manifest)?;
@@ -220,6 +220,18 @@ fn to_json(setting: &Setting) -> Value {
         Setting::Number(number) => (*number).into(),
         Setting::Text(text) => text.clone().into(),
     }
+}
+
+/// What is granted. Where others still run an older version, this one was looked at and chosen from.
+fn grants(
+    host: &Host,
+    installed: &Installed,
+    manifest: &Manifest,
+    permissions: &[Permission<'_>],
+) -> Result<Granted, Failure> {
+    let permissions = permissions.iter().copied();
+    let is_alone = host.registry().kept(&installed.id)?.is_empty();
+    Ok(if is_alone { Granted::of(manifest, permissions) } else { Granted::chosen(manifest, permissions) })
 }
 
 /// What to grant: what is named, or all; of a read-only destination never what writes.

@@ -25,17 +25,26 @@ pub(super) fn run(desk: Desk<'_>, command: &Grant) -> Result<(), Failure> {
     }
 }
 
-/// A destination and what its connector asks for.
+/// A destination, what the installed version of its connector asks for, and what it runs until that is
+/// agreed to.
 struct Asked {
     configured: Configured,
+    installed: Installed,
     manifest: Manifest,
+    runs: Installed,
 }
 
 impl Asked {
     fn load(host: &Host, name: &Name) -> Result<Self, Failure> {
         let configured = host.destinations().load(name)?;
-        let (_, manifest) = host.manifest(&configured.connector)?;
-        Ok(Self { configured, manifest })
+        let (installed, manifest) = host.manifest(&configured.connector)?;
+        let runs = host.version_for(&configured)?;
+        Ok(Self { configured, installed, manifest, runs })
+    }
+
+    /// Does it run an older version, because of what the installed one asks for?
+    fn is_waiting(&self) -> bool {
+        self.runs.digest != self.installed.digest
     }
 
     /// Those that stand so, leaving out what a read-only destination cannot have.
@@ -66,13 +75,20 @@ fn show(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
 /// Everything that is asked for, by how it stands.
 fn sections(output: &Output, asked: &Asked) -> Result<(), Failure> {
     let warn = |text: &str| output.paint(Tone::Warning, text);
-    let Asked { configured, manifest } = asked;
+    let Asked { configured, manifest, .. } = asked;
     output.line(format_args!(
         "{} at destination `{}`, in `{}`",
         output.paint(Tone::Strong, manifest.label()),
         configured.name,
         harmless(configured.backup_directory.as_str())
     ))?;
+    if asked.is_waiting() {
+        let text = format!(
+            "It runs version {} until what is new is granted, or decided against with `wharf grant deny`",
+            asked.runs.version
+        );
+        output.line(output.paint(Tone::Warning, text))?;
+    }
     let section = |heading: &str, permissions: Vec<Permission<'_>>| -> Result<(), Failure> {
         if permissions.is_empty() {
             return Ok(());
@@ -91,7 +107,7 @@ fn sections(output: &Output, asked: &Asked) -> Result<(), Failure> {
     )?;
     let changes = changes(configured, manifest);
     if !changes.is_empty() {
-        output.line(output.paint(Tone::Warning, "Asked for with more than was granted, and refused"))?;
+        output.line(output.paint(Tone::Warning, "Asked for with more than was granted, and not granted"))?;
         for line in changes {
             output.line(line)?;
         }
@@ -148,6 +164,7 @@ fn allow(desk: Desk<'_>, allow: &GrantAllow) -> Result<(), Failure> {
         })?;
         let names: Vec<&str> = new.iter().map(Permission::name).collect();
         desk.output.note(format_args!("granted to destination `{name}`: {}", names.join(", ")));
+        moved_on(desk, &host, &asked)?;
     }
     shown_json(desk, &host, name)
 }
@@ -185,7 +202,7 @@ fn unknown(route: &str, asked: &Asked) -> Failure {
 
 fn ask_for(desk: Desk<'_>, asked: &Asked, new: &[Permission<'_>]) -> Result<(), Failure> {
     let output = desk.output;
-    let Asked { configured, manifest } = asked;
+    let Asked { configured, manifest, .. } = asked;
     let explain = |text: &dyn std::fmt::Display| ask::explain(output, desk.global.yes, text);
     let warn = |text: &str| output.paint_err(Tone::Warning, text);
     let name = &configured.name;
@@ -216,16 +233,35 @@ fn deny(desk: Desk<'_>, name: &Name, routes: &[String]) -> Result<(), Failure> {
         return Err(unknown(route, &asked));
     }
     let caller = desk.caller(&host)?;
-    let mut denied = Vec::new();
+    let (mut taken, mut refused) = (Vec::new(), Vec::new());
     host.destinations().modify(name, &caller, |configured| {
-        denied = routes.iter().filter(|route| configured.grants.deny(route)).map(String::as_str).collect();
+        (taken, refused) = routes.iter().map(String::as_str).partition(|route| configured.grants.deny(route));
     })?;
-    if denied.is_empty() {
-        desk.output.note(format_args!("destination `{name}` had none of that"));
-    } else {
-        desk.output.note(format_args!("taken back from destination `{name}`: {}", denied.join(", ")));
+    if !taken.is_empty() {
+        desk.output.note(format_args!("taken back from destination `{name}`: {}", taken.join(", ")));
     }
+    if !refused.is_empty() {
+        desk.output.note(format_args!(
+            "destination `{name}` did not have, and will not be asked for: {}",
+            refused.join(", ")
+        ));
+    }
+    moved_on(desk, &host, &asked)?;
     shown_json(desk, &host, name)
+}
+
+/// Say if a destination that waited runs another version from now on.
+fn moved_on(desk: Desk<'_>, host: &Host, before: &Asked) -> Result<(), Failure> {
+    if !before.is_waiting() {
+        return Ok(());
+    }
+    let name = &before.configured.name;
+    let runs = host.version_for(&host.destinations().load(name)?)?;
+    if runs.digest != before.runs.digest {
+        desk.output.note(format_args!("destination `{name}` runs version {} from now on", runs.version));
+        host.release_versions(&before.installed)?;
+    }
+    Ok(())
 }
 
 fn shown_json(desk: Desk<'_>, host: &Host, name: &Name) -> Result<(), Failure> {
@@ -236,31 +272,51 @@ fn shown_json(desk: Desk<'_>, host: &Host, name: &Name) -> Result<(), Failure> {
 }
 
 /// After a connector was put in place of another: which of its destinations it asks more of than they
-/// granted. They go on with what was granted; the rest is refused until somebody agrees.
+/// granted. They go on with the version before it, until somebody decides; where that is gone, with what
+/// was granted.
 pub(super) fn after_update(desk: Desk<'_>, host: &Host, installed: &Installed) -> Result<(), Failure> {
     let mut wanting = Vec::new();
+    let mut is_refused = false;
     for name in host.destinations().users_of_connector(&installed.r#type, &installed.id)? {
         let asked = Asked::load(host, &name)?;
-        let changes = changes(&asked.configured, &asked.manifest);
-        let new = asked.standing(|standing| !matches!(standing, Standing::Granted | Standing::Missing));
-        if new.is_empty() {
+        let wider = asked.standing(|standing| !matches!(standing, Standing::Granted | Standing::Missing));
+        if !asked.is_waiting() && wider.is_empty() {
             continue;
         }
+        let until = if asked.is_waiting() {
+            format!("; it goes on with {}", asked.runs.version)
+        } else {
+            is_refused = true;
+            String::new()
+        };
         desk.output.warning(format_args!(
-            "`{}@{}` asks for more than destination `{name}` granted",
+            "`{}@{}` asks for more than destination `{name}` granted{until}",
             installed.id, installed.version
         ));
-        for line in changes {
+        for line in changes(&asked.configured, &asked.manifest).into_iter().chain(new_routes(host, &asked)) {
             desk.output.note(line);
         }
         wanting.push(name);
     }
     let Some(first) = wanting.first() else { return Ok(()) };
     let names: Vec<String> = wanting.iter().map(|name| format!("`{name}`")).collect();
-    let message = format!("what is new is refused until it is granted to {}", names.join(", "));
+    let names = names.join(", ");
+    let message = if is_refused {
+        format!("what is new is refused until it is granted to {names}")
+    } else {
+        format!("the new version is not used until what is new is granted to {names}, or decided against")
+    };
     Err(Failure::new(Exit::Unconfirmed, message).with_hint(format!(
-        "run `wharf grant show {first}`, then `wharf grant allow {first} --all` to agree"
+        "run `wharf grant show {first}`, then `wharf grant allow {first} --all` to agree, or `wharf grant deny {first} ROUTE`"
     )))
+}
+
+/// What the version that a destination runs does not ask for at all.
+fn new_routes(host: &Host, asked: &Asked) -> Vec<String> {
+    let Ok(before) = host.manifest_of(&asked.runs) else { return Vec::new() };
+    let missing = asked.standing(|standing| *standing == Standing::Missing);
+    let new = missing.into_iter().filter(|one| before.permission(one.name()).is_none());
+    new.map(|one| format!("  {:<12}  {}\n  {:<12}  + all of it", one.name(), one.does(), "")).collect()
 }
 
 /// A destination's grants as `--json` has them.
@@ -268,7 +324,10 @@ pub(super) fn after_update(desk: Desk<'_>, host: &Host, installed: &Installed) -
 struct GrantsJson<'a> {
     destination: &'a Name,
     connector: String,
+    /// The version that it runs: an older one while what is new is not agreed to.
+    runs: String,
     granted_to: Option<&'a str>,
+    denied: &'a [String],
     readonly: bool,
     routes: Vec<StandingJson<'a>>,
     /// Granted, and not asked for any more.
@@ -287,7 +346,7 @@ struct StandingJson<'a> {
 
 impl<'a> GrantsJson<'a> {
     fn new(asked: &'a Asked) -> Self {
-        let Asked { configured, manifest } = asked;
+        let Asked { configured, manifest, .. } = asked;
         let granted: &Granted = &configured.grants;
         let routes = manifest.permissions().map(|one| {
             let standing = granted.standing(manifest, one);
@@ -309,7 +368,9 @@ impl<'a> GrantsJson<'a> {
         Self {
             destination: &configured.name,
             connector: manifest.label(),
+            runs: asked.runs.version.to_string(),
             granted_to: granted.connector.as_deref(),
+            denied: &granted.denied,
             readonly: configured.read_only,
             routes: routes.collect(),
             leftover: granted.leftovers(manifest).map(|route| &*route.name).collect(),

@@ -60,6 +60,9 @@ struct File {
     /// The id of the connector that has the grants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     granted_to: Option<String>,
+    /// Routes that somebody decided against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    denied: Vec<String>,
     #[serde(default, rename = "grant", skip_serializing_if = "Vec::is_empty")]
     grants: Vec<Grant>,
 }
@@ -107,6 +110,7 @@ pub(super) fn write(destination: &Destination) -> Result<String, String> {
         dr: destination.dr,
         options: destination.options.clone(),
         granted_to: destination.grants.connector.clone(),
+        denied: destination.grants.denied.clone(),
         grants: destination.grants.routes.iter().map(Grant::of).collect(),
     };
     let text = toml::to_string_pretty(&file).map_err(|error| format!("cannot be written: {error}"))?;
@@ -143,7 +147,7 @@ fn check(name: &Name, file: File) -> Result<Destination, String> {
         owner: file.owner.map(|owner| check_user("owner", owner)).transpose()?,
         parents: check_parents(file.parents)?,
         options: check_options(file.options)?,
-        grants: check_grants(file.granted_to, file.grants)?,
+        grants: check_grants(file.granted_to, file.denied, file.grants)?,
     })
 }
 
@@ -209,10 +213,23 @@ impl Grant {
     }
 }
 
-fn check_grants(granted_to: Option<String>, grants: Vec<Grant>) -> Result<Granted, String> {
-    if grants.len() > GRANTS_MAX {
-        return Err(format!("there are more than {GRANTS_MAX} `[[grant]]`"));
+fn check_route(key: &str, route: &str) -> Result<(), String> {
+    let right = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if route.is_empty() || route.len() > 64 || !route.bytes().all(right) {
+        return Err(format!("`{key}` is {:?}, which no route is called", shorten(route)));
     }
+    Ok(())
+}
+
+fn check_grants(
+    granted_to: Option<String>,
+    denied: Vec<String>,
+    grants: Vec<Grant>,
+) -> Result<Granted, String> {
+    if grants.len() > GRANTS_MAX || denied.len() > GRANTS_MAX {
+        return Err(format!("there are more than {GRANTS_MAX} `[[grant]]`, or `denied`"));
+    }
+    denied.iter().try_for_each(|route| check_route("denied", route))?;
     match &granted_to {
         Some(id) if !is_connector_name(id) => {
             return Err(format!("`granted_to` is {:?}, which is no connector's id", shorten(id)));
@@ -224,9 +241,9 @@ fn check_grants(granted_to: Option<String>, grants: Vec<Grant>) -> Result<Grante
     }
     let mut routes: Vec<GrantedRoute> = Vec::with_capacity(grants.len());
     for Grant { route, allows } in grants {
-        let right = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-        if route.is_empty() || route.len() > 64 || !route.bytes().all(right) {
-            return Err(format!("`grant.route` is {:?}, which no route is called", shorten(&route)));
+        check_route("grant.route", &route)?;
+        if denied.contains(&route) {
+            return Err(format!("`{route}` is in `denied`, and has a `[[grant]]`"));
         }
         if routes.iter().any(|other| other.name == route) {
             return Err(format!("`grant.route` has `{route}` twice"));
@@ -236,7 +253,7 @@ fn check_grants(granted_to: Option<String>, grants: Vec<Grant>) -> Result<Grante
         }
         routes.push(GrantedRoute { name: route, scope: Scope::from_lines(allows) });
     }
-    Ok(Granted { connector: granted_to, routes })
+    Ok(Granted { connector: granted_to, routes, denied })
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -14,6 +14,8 @@ pub struct Granted {
     pub connector: Option<String>,
     /// The routes, in the order of the file.
     pub routes: Vec<GrantedRoute>,
+    /// Routes that somebody decided against, so that nobody is asked again.
+    pub denied: Vec<String>,
 }
 
 /// One route, as far as somebody agreed.
@@ -49,6 +51,15 @@ impl Granted {
         granted
     }
 
+    /// The same, chosen one by one: what was not chosen is decided against.
+    #[must_use]
+    pub fn chosen<'a>(manifest: &Manifest, permissions: impl IntoIterator<Item = Permission<'a>>) -> Self {
+        let mut granted = Self::of(manifest, permissions);
+        let others = manifest.permissions().filter(|one| !granted.has(one.name()));
+        granted.denied = others.map(|one| one.name().to_owned()).collect();
+        granted
+    }
+
     /// Everything that a manifest asks for.
     #[must_use]
     pub fn everything(manifest: &Manifest) -> Self {
@@ -60,7 +71,9 @@ impl Granted {
         if self.connector.as_ref() != Some(&manifest.id) {
             self.connector = Some(manifest.id.clone());
             self.routes.clear();
+            self.denied.clear();
         }
+        self.denied.retain(|denied| denied != permission.name());
         let scope = Scope::of(manifest, permission);
         match self.routes.iter_mut().find(|route| route.name == permission.name()) {
             Some(route) => route.scope = scope,
@@ -68,14 +81,35 @@ impl Granted {
         }
     }
 
-    /// Take a route back. Returns whether it was granted.
+    /// Take a route back; one that was not granted is decided against. Returns whether it was granted.
     pub fn deny(&mut self, name: &str) -> bool {
         let before = self.routes.len();
         self.routes.retain(|route| route.name != name);
         if self.routes.is_empty() {
             self.connector = None;
         }
-        self.routes.len() < before
+        let was_granted = self.routes.len() < before;
+        if !was_granted && !self.denied.iter().any(|denied| denied == name) {
+            self.denied.push(name.to_owned());
+        }
+        was_granted
+    }
+
+    /// What a version asks for that was neither agreed to nor asked for by the version before it. What
+    /// was decided against is no news.
+    pub fn news<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        before: &'a Manifest,
+    ) -> impl Iterator<Item = Permission<'a>> {
+        manifest.permissions().filter(|one| match self.standing(manifest, *one) {
+            Standing::Granted | Standing::Another(_) => false,
+            Standing::Wider(_) => true,
+            Standing::Missing => {
+                before.permission(one.name()).is_none()
+                    && !self.denied.iter().any(|denied| denied == one.name())
+            }
+        })
     }
 
     /// What of it only reads.

@@ -419,6 +419,8 @@ fn another_connector_of_the_type_inherits_nothing() {
     granted.allow(&other, other.permission("list").unwrap());
     assert_eq!((granted.connector.as_deref(), granted.routes.len()), (Some("com.example.test"), 1));
     plain_grant(Arc::clone(&other), &granted).allow(&item("a"), None).unwrap();
-    assert!(granted.deny("list") && !granted.deny("list"));
+    assert!(granted.deny("list"));
     assert_eq!(granted, Granted::default());
+    assert!(!granted.deny("list") && !granted.deny("list"));
+    assert_eq!(granted, Granted { denied: vec!["list".to_owned()], ..Granted::default() });
 }

@@ -131,7 +131,9 @@ impl Host {
         let sandbox = self.sandbox()?;
         let compiled = sandbox.compile(component)?;
         self.artefacts.store(&artefact_key(ticket.digest(), &sandbox.compatibility()), compiled.bytes())?;
-        Ok(self.registry.install(wanted, component, ticket, direction, self.now())?)
+        let done = self.registry.install(wanted, component, ticket, direction, self.now())?;
+        self.release_versions(&done.0)?;
+        Ok(done)
     }
 
     /// Both in one, of a component that nobody signed: for tests and benches.

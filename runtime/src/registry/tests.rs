@@ -94,6 +94,8 @@ fn no_two_have_one_type_and_nothing_goes_back() {
     install(&registry, "onedrive", "1.4.0", b"one").unwrap();
     let replaced = install(&registry, "onedrive", "1.5.0", b"two").unwrap().unwrap();
     assert_eq!(replaced.version.to_string(), "1.4.0");
+    assert!(home.blobs().has(replaced.digest.as_str()), "who has not agreed to the new one runs it");
+    registry.release("dev.wharf.onedrive", &[]).unwrap();
     assert!(!home.blobs().has(replaced.digest.as_str()), "nobody names it any more");
     // The floor outlives the connector.
     registry.remove::<Error>("onedrive", |_| Ok(Vec::new())).unwrap();
@@ -350,4 +352,39 @@ fn an_artefact_is_stored_whole_or_not_at_all() {
             Err(reason) => assert!(done.is_none() && reason == Unusable::Absent, "{reason}"),
         },
     );
+}
+
+#[test]
+fn what_an_update_replaced_is_kept_until_it_is_released() {
+    let (_folder, home) = scratch();
+    let registry = Registry::new(&home);
+    let versions = ["1.0.0", "1.1.0", "1.2.0"];
+    for version in versions {
+        install(&registry, "onedrive", version, version.as_bytes()).unwrap();
+    }
+    let kept = |registry: &Registry| -> Vec<String> {
+        let kept = registry.kept("dev.wharf.onedrive").unwrap();
+        kept.iter().map(|kept| kept.version.to_string()).collect()
+    };
+    assert_eq!(kept(&registry), ["1.1.0", "1.0.0"]);
+    let first = registry.get(&reference("onedrive@1.0.0")).unwrap();
+    assert_eq!(registry.component(&first).unwrap(), b"1.0.0");
+    assert!(registry.bundle(&first).unwrap().is_some());
+    registry.release("dev.wharf.onedrive", std::slice::from_ref(&first.digest)).unwrap();
+    assert_eq!(kept(&registry), ["1.0.0"]);
+    assert_eq!(registry.component(&first).unwrap(), b"1.0.0");
+    assert!(matches!(registry.get(&reference("onedrive@1.1.0")), Err(Error::OtherVersion { .. })));
+    // Who goes back wants to be rid of what was newer, and of what was kept.
+    put(&registry, wanted("onedrive", "1.1.0"), b"1.1.0", Direction::Any).unwrap();
+    assert!(kept(&registry).is_empty());
+    assert!(registry.component(&first).is_err());
+    // Never more than so many.
+    for minor in 3..20 {
+        let version = format!("1.{minor}.0");
+        install(&registry, "onedrive", &version, version.as_bytes()).unwrap();
+    }
+    assert_eq!(kept(&registry).len(), KEPT_MAX);
+    registry.remove::<Error>("onedrive", |_| Ok(Vec::new())).unwrap();
+    assert!(kept(&registry).is_empty());
+    assert!(home.blobs().names().unwrap().is_empty());
 }

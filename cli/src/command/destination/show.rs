@@ -47,7 +47,7 @@ pub(super) async fn list(desk: Desk<'_>, all: bool) -> Result<(), Failure> {
                 hidden = hidden.saturating_add(1);
             }
             Ok(configured) => {
-                let installed = host.registry().get(&configured.connector).ok();
+                let installed = host.version_for(&configured).ok();
                 if output.is_json() {
                     let usage = host.last_usage(&configured.name).await?;
                     output.json(&json(&configured, installed.as_ref(), usage))?;
@@ -123,6 +123,7 @@ pub(super) async fn one(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
         output.json(&shown)?;
     } else {
         facts(output, &configured, installed, usage)?;
+        waits(desk, &host, &configured, installed)?;
         if let Ok((_, manifest)) = &known {
             granted(output, &configured, manifest)?;
         }
@@ -131,8 +132,12 @@ pub(super) async fn one(desk: Desk<'_>, name: &Name) -> Result<(), Failure> {
     known.map(|_| ())
 }
 
+/// The version of its connector that it runs, and what that says of itself.
 fn known(host: &Host, configured: &Configured) -> Result<(Installed, Manifest), Failure> {
-    host.manifest(&configured.connector).map_err(|error| {
+    let runs = host
+        .version_for(configured)
+        .and_then(|runs| host.manifest_of(&runs).map(|manifest| (runs, manifest)));
+    runs.map_err(|error| {
         Failure::from(error).with_context(format!("destination `{}` cannot be used", configured.name))
     })
 }
@@ -178,6 +183,23 @@ fn facts(
     }
     for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
         output.line(format_args!("{name:<16} {value}"))?;
+    }
+    Ok(())
+}
+
+/// A version that is installed, and not run here until what is new in it is agreed to.
+fn waits(
+    desk: Desk<'_>,
+    host: &Host,
+    configured: &Configured,
+    runs: Option<&Installed>,
+) -> Result<(), Failure> {
+    let newest = host.registry().get(&configured.connector);
+    let (Some(runs), Ok(newest)) = (runs, newest) else { return Ok(()) };
+    if runs.digest != newest.digest {
+        let name = &configured.name;
+        let text = format!("{} asks for more: run `wharf grant show {name}`", newest.version);
+        desk.output.line(format_args!("{:<16} {}", "update", desk.output.paint(Tone::Warning, text)))?;
     }
     Ok(())
 }
