@@ -1,6 +1,9 @@
 //! The main job: a tree goes up, comes back, and is not sent again.
 #![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
+use wharf_runtime::destination::ConnectorReference;
+use wharf_runtime::figures::Figures;
+use wharf_runtime::state::State;
 use wharf_runtime::transfer::Options;
 use wharf_tests::{Rig, Service, assert_same_tree, down, noise, path, up};
 
@@ -60,6 +63,13 @@ async fn a_large_file_goes_in_parts() {
         let (summary, told) = down(&attached, "large", &back, &Options::default()).await;
         assert_eq!((summary.files_copied, summary.files_failed), (1, 0), "{service:?} {:?}", told.lines());
         assert_same_tree(&room, &back);
+        // The bytes did not pass through the guest.
+        attached.settle().await.unwrap();
+        let reference = ConnectorReference::parse(service.kind()).unwrap();
+        let digest = rig.host.registry().get(&reference).unwrap().digest;
+        let state = State::open(rig.host.home()).unwrap();
+        let figures = Figures::load(&state, &digest).await.unwrap().unwrap();
+        assert!(figures.memory_peak > 0 && figures.memory_peak <= 2 * 1024 * 1024, "{service:?} {figures:?}");
     }
     rig.assert_clean();
 }

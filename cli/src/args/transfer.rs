@@ -41,7 +41,8 @@ pub(crate) struct Copy {
     /// The folder that it goes into: NAME:PATH, or a local path
     #[arg(value_name = "DST", value_parser = OsStringValueParser::new().try_map(Location::parse))]
     pub(crate) target: Location,
-    /// Tell changed files by their hashes, which reads all of them, instead of size and time
+    /// Tell changed files by their hashes, which reads all of them, instead of size and time; what has
+    /// no hash is copied
     #[arg(short, long)]
     pub(crate) checksum: bool,
     /// Only say what would be copied

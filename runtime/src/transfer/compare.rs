@@ -1,7 +1,7 @@
 //! Is a file there already?
 //!
 //! As rclone has it: same length and same modification time is the same file, and with `--checksum`
-//! same length and same hash. A service that keeps no modification time is helped by the catalog,
+//! same length and same hash, where one is known: else it is copied. A service that keeps no modification time is helped by the catalog,
 //! which remembers what was stored under which revision; once somebody else has changed the file the
 //! revision is another, and the memory does not count.
 
@@ -37,8 +37,9 @@ pub(super) fn compare(
         return Comparison::Different;
     }
     let remembered = remembered.filter(|memory| is_of(memory, stored));
-    if checksum && let Some(hash) = hash_of(stored, remembered) {
-        return Comparison::IfHash(hash);
+    if checksum {
+        // Who asks for hashes does not want to be told that a file is the same because its time is.
+        return hash_of(stored, remembered).map_or(Comparison::Different, Comparison::IfHash);
     }
     let time = match remembered {
         Some(memory) => memory.modified_ns.and_then(|time| Timestamp::from_nanosecond(time.into()).ok()),
@@ -155,8 +156,8 @@ mod tests {
             true,
             Comparison::IfHash(digest(2)),
         );
-        // Without any hash, the time is the next best witness.
-        check(stored(5, Some(100), None, "r"), None, true, Comparison::Same);
+        // Without any hash nothing tells that it is the same.
+        check(stored(5, Some(100), None, "r"), None, true, Comparison::Different);
         check(stored(5, Some(90), None, "r"), None, true, Comparison::Different);
     }
 }
