@@ -252,3 +252,38 @@ fn cosign_accepts_an_image_that_is_published_here() {
         }
     });
 }
+
+/// The package tool of the Bytecode Alliance. `cargo xtask wkg` builds it, which takes minutes, and runs this.
+fn wkg(shell: &Shell, words: &[&str]) -> Finished {
+    let mut command = Command::new(foreign_program("wkg/bin/wkg"));
+    command.env_clear().env("HOME", shell.folder.path()).current_dir(shell.folder.path());
+    command.args(words).stdin(Stdio::null());
+    run_foreign(command)
+}
+
+/// What it pushes is installed once it is signed, and what is published here it pulls, byte for byte.
+#[test]
+#[ignore = "`cargo xtask wkg` builds what it needs first"]
+fn wkg_pushes_and_pulls() {
+    in_each_registry(|shell, keys, host| {
+        let pushed = format!("{host}/pushed/dropbox:1");
+        wkg(shell, &["oci", "push", "--insecure", host, &pushed, "dropbox.wasm"]).done();
+        let at = format!("oci://{pushed}");
+        let install = |at: &str| shell.run(&["connector", "install", at, "--registry-insecure", host]);
+        install(&at).failed(5);
+        Cosign::Sid.sign_image(shell, &format!("{}.key", keys[1]), &pushed).done();
+        let put = install(&at);
+        assert!(put.stderr.contains("; signed by wharf ("), "{put}");
+        shell.run(&["connector", "remove", "dropbox", "--yes"]).done();
+
+        let published = format!("{host}/published/dropbox:1.0.0");
+        let at = format!("oci://{published}");
+        let words = ["connector", "publish", "dropbox.wasm", &at, "--key", "plain.key"];
+        shell.run(&[&words[..], &["--registry-insecure", host]].concat()).done();
+        for (image, file) in [(&pushed, "pushed.wasm"), (&published, "published.wasm")] {
+            wkg(shell, &["oci", "pull", "--insecure", host, image, "--output", file]).done();
+            let pulled = std::fs::read(shell.path(file)).unwrap();
+            assert!(pulled == connector("dropbox"), "{image} comes back as something else");
+        }
+    });
+}

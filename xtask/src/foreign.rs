@@ -34,6 +34,23 @@ pub(crate) fn clients() -> Result<()> {
     Ok(())
 }
 
+/// The package tool of the Bytecode Alliance, from its sources: nobody packages it.
+const WKG: &str = "0.16.0";
+
+/// Hold `wkg` against registries. It takes minutes to build, so it is not among the clients of every run.
+pub(crate) fn wkg() -> Result<()> {
+    clients()?;
+    let folder = target().join("foreign/wkg");
+    if !folder.join("bin/wkg").exists() {
+        say(&format!("building wkg {WKG} into {}", folder.display()));
+        let mut install = Command::new("cargo");
+        install.args(["install", "wkg", "--version", WKG, "--locked", "--debug", "--root"]).arg(&folder);
+        run(install.env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
+    }
+    let name = "test(wkg_pushes_and_pulls)";
+    run(Command::new("cargo").args(["nextest", "run", "--workspace", "--run-ignored", "only", "-E", name]))
+}
+
 fn python(folder: &Path) -> Result<()> {
     let wanted = PACKAGES.join("\n");
     let list = folder.join("packages");

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `connectors`.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `connectors`, `wkg`.
 //!
 //! Each installs or builds what it needs and says so; none needs anything but this repository, a
 //! Rust toolchain and the package registries.
@@ -24,6 +24,7 @@ cargo xtask COMMAND
   bench        compare with a native client, as `bench rclone` with rclone, as `bench neighbour` with hostile
                components beside it; figures are ratios from one run
   connectors   build and pack the connectors into target/connectors
+  wkg          build wkg, and hold it against registries and `connector publish` (minutes; not in `test`)
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +45,10 @@ fn dispatch(command: Option<&str>, rest: &[String]) -> Result<()> {
         Some("demo") => demo::demo(),
         Some("test") => test::test(rest),
         Some("bench") => bench::bench(rest),
+        Some("wkg") => {
+            build::connectors(build::With::Tests)?;
+            foreign::wkg()
+        }
         Some("connectors") => {
             tools::wasm_target()?;
             build::connectors(build::With::Nothing).map(drop)
