@@ -295,6 +295,13 @@ impl Host {
         self
     }
 
+    /// With the accounts of another host, which are used, refreshed and kept in its home.
+    #[must_use]
+    pub fn with_accounts_of(mut self, other: &Self) -> Self {
+        self.accounts = other.accounts.clone();
+        self
+    }
+
     /// The folder that holds everything.
     #[must_use]
     pub const fn home(&self) -> &Home {
