@@ -162,7 +162,7 @@ impl Lie {
             Self::Conflict => status(409),
             Self::Precondition => status(412),
             Self::Range => status(416),
-            Self::Throttled => with(status(429), &RETRY_AFTER, "5"),
+            Self::Throttled => with(status(429), &RETRY_AFTER, "600"),
             Self::Failing => status(500),
             Self::Down => status(503),
             Self::Full => status(507),
