@@ -1,6 +1,12 @@
 //! Every target, for a few seconds: its seeds as they are, then changed. The same inputs in the same order
 //! each time, as far as the time allows; an input that makes a target panic is printed.
-#![expect(clippy::unwrap_used, reason = "seeds that cannot be read are a failure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "seeds that cannot be read are a failure, and what was tried is told to whoever reads the test"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

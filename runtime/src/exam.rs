@@ -226,12 +226,12 @@ async fn attach(
 ) -> Result<Attached, Error> {
     let name = Name::parse(name).map_err(setup)?;
     let reference = ConnectorReference { name: manifest.id.clone(), version: None };
-    let mut destination = Destination::new(name.clone(), reference, directory);
+    let mut destination = Destination::new(name, reference, directory);
     destination.options = subject.options.clone();
     destination.account = place.account.clone();
     destination.grants = Granted::everything(manifest);
-    host.destinations().create(&destination).map_err(host::Error::from)?;
-    Ok(host.attach(&name).await?)
+    // Its account is one of another home, and no file of this one may name it.
+    Ok(host.attach_unwritten(&destination).await?)
 }
 
 /// Remove the folder that was worked in. It is named by us, and nothing else below the directory is touched;

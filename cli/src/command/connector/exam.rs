@@ -57,7 +57,7 @@ fn examine(
             return Ok(());
         }
         let (accounts, directory) = match &visit {
-            Visit::Service { host, directory } => (host.as_ref(), directory.clone()),
+            Visit::Service { host, directory } => (host.as_deref(), directory.clone()),
             Visit::Folder => (None, Directory::parse(&folder.display().to_string()).map_err(unusable)?),
             Visit::None => {
                 let outcome =
@@ -83,7 +83,7 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
 /// Where the connector is tried.
 enum Visit {
     /// At its service, with an account of this home where it needs one.
-    Service { host: Option<Host>, directory: Directory },
+    Service { host: Option<Box<Host>>, directory: Directory },
     /// In a folder that is made for it.
     Folder,
     /// Nowhere.
@@ -104,7 +104,7 @@ fn visit(desk: Desk<'_>, test: &ConnectorTest, manifest: &Manifest) -> Result<Vi
         (Some(_), _) | (_, Some(_)) => {
             let host = desk.host()?;
             destination::check_account(&host, &name, test.account.as_ref(), manifest, false)?;
-            Some(host)
+            Some(Box::new(host))
         }
     };
     Ok(Visit::Service { host, directory })
