@@ -184,8 +184,8 @@ pub async fn press(subject: &Subject<'_>, manifest: &Manifest, told: Told<'_>) -
     Ok(())
 }
 
-/// Ask everything that the contract promises, in a folder of its own at a service. The folder is removed
-/// again whatever is found.
+/// Ask everything that the contract promises, in a folder of its own at a service, until `stop` comes. The
+/// folder is removed again whatever is found. Returns whether it was gone through to the end.
 ///
 /// # Errors
 /// When the examination cannot be held.
@@ -193,8 +193,9 @@ pub async fn visit(
     subject: &Subject<'_>,
     manifest: &Manifest,
     place: Place<'_>,
+    stop: impl Future<Output = ()>,
     told: Told<'_>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let host = Host::open(subject.home, place.network.clone())?;
     let host = match place.accounts {
         Some(accounts) => host.with_accounts_of(accounts),
@@ -205,15 +206,21 @@ pub async fn visit(
     let parent = place.directory.as_str().trim_end_matches('/');
     let inside = Directory::parse(&format!("{parent}/{folder}")).map_err(setup)?;
     let attached = attach(&host, subject, manifest, &place, "visit", inside).await?;
-    conformance::examine(&attached, told).await;
+    let whole = tokio::select! {
+        biased;
+        () = stop => false,
+        () = conformance::examine(&attached, &mut *told) => true,
+    };
     attached.settle().await.map_err(host::Error::from)?;
-    told(unused(&host, manifest, attached.name())?);
+    if whole {
+        told(unused(&host, manifest, attached.name())?);
+        told(cost(&host, subject, "at the service").await?);
+    }
     drop(attached);
-    told(cost(&host, subject, "at the service").await?);
     let outside = attach(&host, subject, manifest, &place, "visit-end", place.directory.clone()).await?;
     told(clean(&outside, &folder).await);
     outside.settle().await.map_err(host::Error::from)?;
-    Ok(())
+    Ok(whole)
 }
 
 async fn attach(

@@ -102,3 +102,28 @@ fn what_is_no_connector_is_said_to_be_none() {
     assert_eq!(ran.code, Some(2), "{ran}");
     assert!(ran.stderr.contains("there is no option `drive`"), "{ran}");
 }
+
+/// Whoever stops it finds nothing left at the service.
+#[test]
+fn an_interrupt_cleans_up() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    let file = wharf_tests::target().join("connectors/dropbox.wasm").display().to_string();
+    let account = shell.run(&["account", "list", "--json"]).json()[0]["name"].as_str().unwrap().to_owned();
+    let words = ["connector", "test", &file, "--account", &account, "--backup-directory", "/exam"];
+    let is_there =
+        || shell.cloud.dropbox().files(ACCOUNT).iter().any(|file| file.path.contains("wharf-test-"));
+    let mut child = shell.command(&words);
+    child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = child.spawn().unwrap();
+    let started = std::time::Instant::now();
+    while !is_there() {
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "nothing is stored");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let ran = shell.ran(&child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(130), "{ran}");
+    assert!(ran.stderr.contains("what was stored there is removed"), "{ran}");
+    assert!(!is_there(), "{:?}", shell.cloud.dropbox().files(ACCOUNT));
+}

@@ -74,6 +74,14 @@ fn one(name: &str, minutes: u64) -> Result<()> {
     let room = target().join("fuzz").join(name);
     let corpus = room.join("corpus");
     fs::create_dir_all(&corpus).with_context(|| format!("cannot make {}", corpus.display()))?;
+    if name == "manifest" {
+        // Those of the connectors here are the best there are.
+        for kind in crate::build::CONNECTORS {
+            let manifest = root().join("connectors").join(kind).join("manifest.json");
+            fs::copy(&manifest, corpus.join(kind))
+                .with_context(|| format!("cannot copy {}", manifest.display()))?;
+        }
+    }
     let mut command = Command::new(target().join("debug/guided"));
     command.env("WHARF_FUZZ_TARGET", name).arg(&corpus).arg(root().join("fuzz/seeds").join(name));
     command.args([

@@ -219,7 +219,7 @@ impl<'a> Play<'a> {
             };
             wrong.extend(problem.map(|problem| format!("`{operation}` {problem}")));
         }
-        told(wrong, format!("{} operations, each told as an error", OPERATIONS.len()))
+        told(wrong, format!("{} operations, none of them mistaken", OPERATIONS.len()))
     }
 
     fn hanging(&self) -> MutexGuard<'_, BTreeSet<&'static str>> {
@@ -335,4 +335,65 @@ async fn downloaded(mut opened: crate::attached::Opened) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::operation::Refusal;
+
+    fn refused(refusal: Refusal) -> Result<(), Error> {
+        failed(operation::Error::Refused { refusal, cause: None })
+    }
+
+    fn failed(problem: operation::Error) -> Result<(), Error> {
+        let destination = Name::parse("exam").unwrap();
+        Err(Error { destination, operation: "stat", path: path("a"), problem, folder: None })
+    }
+
+    #[test]
+    fn what_is_promised_is_held_against_what_came() {
+        let check = |promise, operation: &str, ended: Result<(), Error>, asked, expected: Option<&str>| {
+            let problem = judge(promise, operation, &ended, asked);
+            let fits = problem.as_deref().zip(expected).is_some_and(|(problem, part)| problem.contains(part));
+            assert!(fits || (problem.is_none() && expected.is_none()), "{operation} {ended:?}: {problem:?}");
+        };
+        let denied = Promise::Case("denied");
+        check(denied, "stat", refused(Refusal::Denied), 1, None);
+        check(denied, "stat", refused(Refusal::NotFound), 1, Some("`not-found`, and `denied` is promised"));
+        check(denied, "usage", refused(Refusal::Unavailable), 1, None);
+        check(denied, "usage", Ok(()), 0, Some("succeeds"));
+        check(Promise::Failure, "put", refused(Refusal::Lost), 64, None);
+        check(Promise::Failure, "put", refused(Refusal::Lost), 65, Some("65 requests"));
+        check(Promise::Failure, "remove", Ok(()), 1, Some("succeeds"));
+        check(Promise::Failure, "abort-upload", Ok(()), 0, None);
+        check(Promise::Evidence, "get", Ok(()), 1, None);
+        check(Promise::Evidence, "list", Ok(()), 1, Some("succeeds"));
+        check(Promise::Evidence, "copy", refused(Refusal::Unsupported), 0, None);
+        for broken in [operation::Error::Trapped("x".to_owned()), operation::Error::Nonsense("x".to_owned())]
+        {
+            check(Promise::Evidence, "get", failed(broken), 1, Some("x"));
+        }
+    }
+
+    /// Each lie answers what it says, and a sign-in that is gone is gone at the token endpoint too.
+    #[test]
+    fn every_lie_is_told_once() {
+        let mut said: Vec<&str> = Lie::ALL.iter().map(|lie| lie.does()).collect();
+        said.sort_unstable();
+        said.dedup();
+        assert_eq!(said.len(), Lie::ALL.len());
+        let status = |answer: Answer| match answer {
+            Answer::Reply { status, .. } => Some(status.as_u16()),
+            Answer::Nothing { .. } => None,
+        };
+        for lie in Lie::ALL {
+            let number = lie.does().split(' ').next().and_then(|word| word.parse::<u16>().ok());
+            if number.is_some() {
+                assert_eq!(status(lie.answer()), number, "{lie:?}");
+            }
+        }
+        assert_eq!(status(lies::token(Lie::SignedOut)), Some(400));
+        assert_eq!(status(lies::token(Lie::Unauthorized)), Some(200));
+    }
 }

@@ -11,6 +11,7 @@ use wharf_runtime::manifest::section::COMPONENT_BYTES_MAX;
 use wharf_runtime::path::Directory;
 
 use crate::args::ConnectorTest;
+use crate::command::interrupt::Interrupts;
 use crate::command::{Desk, destination, moving};
 use crate::exit::Exit;
 use crate::file;
@@ -72,7 +73,12 @@ fn examine(
         };
         let place =
             Place { accounts, network: desk.network_options(), account: test.account.clone(), directory };
-        Ok(Box::pin(exam::visit(&subject, manifest, place, &mut |finding| report.take(finding))).await?)
+        let mut interrupts = Interrupts::new()?;
+        let take = &mut |finding| report.take(finding);
+        if Box::pin(exam::visit(&subject, manifest, place, interrupts.next(), take)).await? {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Interrupted, "interrupted at the service; what was stored there is removed"))
     })
 }
 
