@@ -27,7 +27,7 @@ use wharf_runtime::vault::{Given, Key, Source};
 pub(crate) use account::{Account, AccountAdd, AccountImport, Renewal, SignIn};
 pub(crate) use connector::{
     Access, Connector, ConnectorInstall, ConnectorKeygen, ConnectorPack, ConnectorPublish, ConnectorSign,
-    ConnectorUpdate, Proof,
+    ConnectorTest, ConnectorUpdate, Proof,
 };
 pub(crate) use destination::{Destination, DestinationCreate, DestinationModify, OptionSetting};
 pub(crate) use grant::{Grant, GrantAllow};

@@ -9,6 +9,7 @@ mod connector;
 mod copy;
 mod destination;
 mod grant;
+mod interrupt;
 mod recovery;
 mod trust;
 mod vault;

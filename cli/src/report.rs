@@ -13,8 +13,8 @@ use anyhow::anyhow;
 use serde::Serialize;
 use wharf_runtime::hint::Hint;
 use wharf_runtime::{
-    account, attached, audit, catalog, destination, home, host, oci, recovery, registry, rotation, sandbox,
-    state, survey, transfer, trust, validate, vault,
+    account, attached, audit, catalog, destination, exam, home, host, oci, recovery, registry, rotation,
+    sandbox, state, survey, transfer, trust, validate, vault,
 };
 
 use crate::exit::Exit;
@@ -168,6 +168,15 @@ known! {
     transfer::Error => |error| Exit::from(error.kind());
     trust::Error => |error| Exit::from(error);
     trust::sign::Error => |_| Exit::Usage;
+}
+
+impl From<exam::Error> for Failure {
+    fn from(error: exam::Error) -> Self {
+        match error {
+            exam::Error::Host(error) => error.into(),
+            exam::Error::Setup(_) => Self::new(Exit::Failed, error),
+        }
+    }
 }
 
 impl From<validate::Failure> for Failure {

@@ -489,12 +489,16 @@ impl Attached {
             let permit = self.threads.permit().await;
             self.have_leave(operation, path).await?;
             let call = self.broker.call(operation);
+            let number = call.number();
             let span = tracing::debug_span!("operation", destination = %self.name, operation, path = %path);
             let problem = match work(permit, call).instrument(span).await {
                 Ok(done) => return Ok(done),
                 Err(problem) => problem,
             };
             let Some(Refusal::Throttled(asked)) = problem.refusal() else {
+                if let Some(rule) = breakdown(&problem) {
+                    self.broker.ended(operation, number, rule, problem.to_string()).await;
+                }
                 return Err(self.error(operation, path, problem));
             };
             let elapsed = self.broker.clock().elapsed().saturating_sub(started);
@@ -540,5 +544,15 @@ impl Attached {
     fn error(&self, operation: &'static str, path: &RelativePath, problem: operation::Error) -> Error {
         let folder = self.broker.folder().cloned();
         Error { destination: self.name.clone(), operation, path: path.clone(), problem, folder }
+    }
+}
+
+/// What an operator finds an operation under that its connector did not bring to an end.
+const fn breakdown(problem: &operation::Error) -> Option<&'static str> {
+    match problem {
+        operation::Error::Trapped(_) => Some("broke-down"),
+        operation::Error::Overdrawn(_) => Some("overdrawn"),
+        operation::Error::Nonsense(_) => Some("nonsense"),
+        operation::Error::Refused { .. } | operation::Error::Stopped { .. } => None,
     }
 }

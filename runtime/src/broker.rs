@@ -290,6 +290,21 @@ impl Broker {
         let _ = call.append(record).await;
     }
 
+    /// Record that an operation was ended because its connector broke down, took too long or answered what
+    /// makes no sense: no attempt says so, and there may have been none.
+    pub async fn ended(
+        self: &Arc<Self>,
+        operation: &'static str,
+        number: u64,
+        rule: &'static str,
+        reason: String,
+    ) {
+        let call = self.call(operation);
+        let blank = call.blank("".into(), Decision::GaveUp);
+        // It has failed whether or not that can be written down.
+        let _ = call.append(Record { operation_id: number, rule: rule.to_owned(), reason, ..blank }).await;
+    }
+
     /// Begin an operation.
     #[must_use]
     pub fn call(self: &Arc<Self>, operation: &'static str) -> Call {
@@ -339,6 +354,12 @@ struct Answered {
 }
 
 impl Call {
+    /// Which operation of this process it is.
+    #[must_use]
+    pub(crate) const fn number(&self) -> u64 {
+        self.id
+    }
+
     /// Hash what is sent, from this state on: sections that follow it are taken into it when the
     /// service has acknowledged them.
     #[must_use]

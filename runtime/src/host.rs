@@ -297,6 +297,13 @@ impl Host {
         self
     }
 
+    /// With the accounts of another host, which are used, refreshed and kept in its home.
+    #[must_use]
+    pub fn with_accounts_of(mut self, other: &Self) -> Self {
+        self.accounts = other.accounts.clone();
+        self
+    }
+
     /// The folder that holds everything.
     #[must_use]
     pub const fn home(&self) -> &Home {
@@ -407,14 +414,18 @@ impl Host {
     /// # Errors
     /// As [`attach`](Self::attach); and [`destination::Error::Exists`] when there is one of this name.
     pub async fn attach_aside(&self, destination: &Destination) -> Result<Attached, Error> {
+        self.attach_unwritten(&Destination { read_only: true, ..destination.clone() }).await
+    }
+
+    /// Put a destination together that is written down nowhere.
+    pub(crate) async fn attach_unwritten(&self, destination: &Destination) -> Result<Attached, Error> {
         let name = &destination.name;
         let in_use = self.home.share(&Subject::Use(name.clone()))?;
         if self.destinations.exists(name) {
             return Err(destination::Error::Exists(name.clone()).into());
         }
-        let aside = Destination { read_only: true, ..destination.clone() };
         let watch = self.destinations.watch_unwritten(name);
-        self.put_together(&aside, watch, in_use, Choice::default()).await
+        self.put_together(destination, watch, in_use, Choice::default()).await
     }
 
     /// Forget what is remembered of a look aside.

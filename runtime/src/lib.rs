@@ -9,6 +9,7 @@ pub mod clock;
 pub mod content;
 pub mod destination;
 pub mod entry;
+pub mod exam;
 pub mod figures;
 pub mod folder;
 pub mod grant;

@@ -133,6 +133,12 @@ impl Sandbox {
         Ok(manifest)
     }
 
+    /// The interfaces that a component imports, if it is sound.
+    #[must_use]
+    pub fn imports(component: &[u8]) -> Vec<String> {
+        imports::names(component)
+    }
+
     /// Compile a component, and see that it implements the contract.
     ///
     /// # Errors

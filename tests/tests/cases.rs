@@ -23,6 +23,7 @@ const HEAD: &str = "\
 | `tests/` | the built command and the library against the emulators of `cloud/` |
 | `hostile/` | components that break the rules, one for each kind of abuse |
 | `foreign/` | clients of others, held against what Wharf stores |
+| `../fuzz/` | every parser of outside text, for seconds; `cargo xtask fuzz` for longer |
 
 ## Every abuse, and what is answered
 

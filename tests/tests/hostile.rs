@@ -44,6 +44,8 @@ const CASES: &[(&str, &str, Expected)] = &[
     ("spin", "loop", Cpu),
     ("spin", "allocate", Cpu),
     ("begin", "x", Cpu),
+    ("linger", "drop", Cpu),
+    ("linger", "after", Cpu),
     ("sleep", "long", Wall),
     ("sleep", "naps", Expected::Overdrawn),
     ("grow", "vectors", Trapped("refused more memory")),
@@ -63,6 +65,10 @@ const CASES: &[(&str, &str, Expected)] = &[
     ("huge", "text", Refused("\\u{1b}")),
     ("huge", "revision", Nonsense("revision")),
     ("huge", "more", Trapped("")),
+    ("thirst", "everything", Trapped("")),
+    ("thirst", "much", Trapped("")),
+    ("thirst", "insecure", Trapped("")),
+    ("thirst", "sips", Expected::Overdrawn),
     ("nonsense", "up", Nonsense("`../x`")),
     ("nonsense", "absolute", Nonsense("`/etc/passwd`")),
     ("nonsense", "nul", Nonsense("NUL")),
@@ -140,6 +146,10 @@ async fn an_abuse_ends_its_own_operation_and_nothing_else() {
                 {
                     wrong.push(format!("{case}: {problem}"));
                 }
+                attached.settle().await.unwrap();
+                if let Err(problem) = is_recorded(&rig, &attached, what, &ended) {
+                    wrong.push(format!("{case}: {problem}"));
+                }
             }
         }
         if attached.threads().free() != attached.threads().limit() {
@@ -153,6 +163,36 @@ async fn an_abuse_ends_its_own_operation_and_nothing_else() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     rig.assert_clean();
+}
+
+/// What ended an operation from outside is one record of its audit, found by a word; no record has anything
+/// of the token in it, or what repaints a terminal. What the connector ended itself is none.
+fn is_recorded(rig: &Rig, attached: &Attached, what: &str, ended: &Result<(), Error>) -> Result<(), String> {
+    let rule = match ended.as_ref().map_err(|error| &error.problem) {
+        Err(operation::Error::Trapped(_)) => Some("broke-down"),
+        Err(operation::Error::Overdrawn(_)) => Some("overdrawn"),
+        Err(operation::Error::Nonsense(_)) => Some("nonsense"),
+        Ok(()) | Err(operation::Error::Refused { .. } | operation::Error::Stopped { .. }) => None,
+    };
+    let records = wharf_tests::audit(&rig.host, attached.name().as_str());
+    let token = rig.cloud.dropbox().token_json(wharf_tests::ACCOUNT)["access_token"].clone();
+    for record in &records {
+        let text = record.to_string();
+        if text.contains(token.as_str().unwrap()) || text.chars().any(char::is_control) {
+            return Err(format!("a record with something in it: {text}"));
+        }
+    }
+    // The last operation of this destination is the one that was just asked for.
+    let last = records.iter().map(|record| record["operation_id"].as_u64().unwrap()).max();
+    let of_it = records.iter().filter(|record| record["operation_id"].as_u64() == last);
+    let ends: Vec<&str> = of_it
+        .filter_map(|record| record["rule"].as_str())
+        .filter(|rule| ["broke-down", "overdrawn", "nonsense"].contains(rule))
+        .collect();
+    match rule {
+        Some(rule) if ends != [rule] => Err(format!("recorded as {ends:?}, not as `{rule}`: {what}")),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn fits(expected: Expected, ended: &Result<(), Error>) -> bool {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::run::{cargo, run, target};
 
 /// The connectors, by package and type.
-const CONNECTORS: &[&str] = &["onedrive", "dropbox", "local"];
+pub(crate) const CONNECTORS: &[&str] = &["onedrive", "dropbox", "local"];
 /// Jobs at a time: linking wasmtime takes more than a gigabyte.
 const JOBS: &str = "2";
 

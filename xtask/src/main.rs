@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `connectors`, `wkg`.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fuzz`, `connectors`, `wkg`.
 //!
 //! Each installs or builds what it needs and says so; none needs anything but this repository, a
 //! Rust toolchain and the package registries.
@@ -8,6 +8,7 @@ mod build;
 mod demo;
 mod emulators;
 mod foreign;
+mod fuzz;
 mod run;
 mod test;
 mod tools;
@@ -25,9 +26,15 @@ cargo xtask COMMAND
                components beside it; figures are ratios from one run
   connectors   build and pack the connectors into target/connectors
   wkg          build wkg, and hold it against registries and `connector publish` (minutes; not in `test`)
+  fuzz         try every parser of outside text with inputs that coverage finds: `fuzz [TARGET] [--minutes N]`, one
+               minute each unless it says so; what is found stays in target/fuzz (`test` has a short run of all)
 ";
 
 fn main() -> ExitCode {
+    if std::env::var_os(fuzz::WRAPPER).is_some() {
+        // The compiler has said what is wrong.
+        return fuzz::compile(std::env::args_os().skip(1)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next();
     let rest: Vec<String> = arguments.collect();
@@ -49,6 +56,7 @@ fn dispatch(command: Option<&str>, rest: &[String]) -> Result<()> {
             build::connectors(build::With::Tests)?;
             foreign::wkg()
         }
+        Some("fuzz") => fuzz::fuzz(rest),
         Some("connectors") => {
             tools::wasm_target()?;
             build::connectors(build::With::Nothing).map(drop)

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use wharf_runtime::home::Name;
 use wharf_runtime::network::Plain;
+use wharf_runtime::path::Directory;
+
+use super::OptionSetting;
 
 /// Connectors.
 #[derive(Debug, Subcommand)]
@@ -52,6 +56,7 @@ pub(crate) enum Connector {
         connector: String,
     },
     Pack(ConnectorPack),
+    Test(ConnectorTest),
     Sign(ConnectorSign),
     Keygen(ConnectorKeygen),
     Publish(ConnectorPublish),
@@ -76,6 +81,36 @@ pub(crate) struct ConnectorPack {
     /// Where to write the packed component; a file that is there is replaced
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+}
+
+/// For vendors: examine a packed connector
+///
+/// Looks at the file; then runs every operation while a service that is played here lies: refuses, breaks
+/// off, garbles, never ends. That needs no account and no network. With --backup-directory it goes on at
+/// the service itself, with the account that you name: in a folder of its own (`wharf-test-…`), which is
+/// removed at the end, everything that the contract promises is tried. Nothing is installed. Ends with
+/// an error when something is not as it must be.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wharf connector test acme.wasm
+  wharf connector test acme.wasm --account tenant --backup-directory /wharf
+  wharf connector test acme.wasm --account tenant --backup-directory /wharf \\
+      --connect-to api.acme.com:443:127.0.0.1:8443 --ca-cert emulator.pem --json")]
+pub(crate) struct ConnectorTest {
+    /// The packed component
+    #[arg(value_name = "FILE")]
+    pub(crate) component: PathBuf,
+    /// Go on at the service with this account; one of a test tenant, for its type of connector
+    #[arg(long, value_name = "NAME", requires = "backup_directory")]
+    pub(crate) account: Option<Name>,
+    /// Where to make the folder that is worked in [default: none, or a folder of this machine in /tmp for
+    /// a connector that works on it]
+    #[arg(long, value_name = "DIR", value_parser = Directory::parse)]
+    pub(crate) backup_directory: Option<Directory>,
+    /// An option of the connector; may be repeated
+    #[arg(long = "option", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<OptionSetting>,
 }
 
 /// For vendors: sign a packed connector

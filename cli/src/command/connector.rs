@@ -1,6 +1,8 @@
 //! `wharf connector …`: what is installed. How it gets in is in `install`, from where besides files in
-//! `registry`, what a vendor does in `vendor`.
+//! `registry`, what a vendor does in `vendor` and
+//! `exam`.
 
+mod exam;
 mod install;
 mod registry;
 mod vendor;
@@ -40,6 +42,7 @@ pub(super) fn run(desk: Desk<'_>, command: &Connector) -> Result<(), Failure> {
         Connector::Disable { connector } => set_disabled(desk, connector, true),
         Connector::Remove { connector } => remove(desk, connector),
         Connector::Pack(pack) => vendor::pack(desk, pack),
+        Connector::Test(test) => exam::run(desk, test),
         Connector::Sign(sign) => vendor::sign(desk, sign),
         Connector::Keygen(keygen) => vendor::keygen(desk, keygen),
         Connector::Publish(publish) => registry::publish(desk, publish),

@@ -1,14 +1,13 @@
 //! `wharf copy`.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use wharf_runtime::attached::{Attached, Room};
 use wharf_runtime::host::Choice;
 use wharf_runtime::transfer::{self, Options, Summary};
 
+use super::interrupt::Interrupts;
 use super::{Desk, moving, recorded};
 use crate::args::Copy;
 use crate::exit::Exit;
@@ -84,9 +83,7 @@ impl Direction<'_> {
 
     async fn run(self, desk: Desk<'_>, copy: &Copy) -> Result<(), Failure> {
         let options = options(copy)?;
-        let mut interrupts = Interrupts::new().map_err(|problem| {
-            Failure::new(Exit::Failed, format!("signals cannot be listened to: {problem}"))
-        })?;
+        let mut interrupts = Interrupts::new()?;
         let host = desk.host()?;
         let choice = Choice { threads: copy.threads, rates: copy.pace.chosen() };
         let attached = host.attach_with(&self.remote().destination, choice).await?;
@@ -212,23 +209,4 @@ fn options(copy: &Copy) -> Result<Options, Failure> {
         keep_times: copy.times,
         filter: filter.map(|filter| -> transfer::Filter { Arc::new(move |path| filter.takes(path)) }),
     })
-}
-
-/// Somebody wants it to stop: Ctrl-C, or a service manager.
-struct Interrupts {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Interrupts {
-    fn new() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

@@ -32,7 +32,7 @@ pub(crate) fn get<B: Broker>(
         (reply, body) = fetch(broker, path, None)?;
     }
     let offset = match reply.status {
-        206 => first_byte(&reply).unwrap_or(range.offset),
+        206 => range.first_byte(&reply)?,
         200..=299 => 0,
         416 => return Err(Error::Other("the range begins beyond the end of the file".to_owned())),
         _ => return Err(error::read(&reply)),
@@ -68,6 +68,13 @@ impl Range {
                 Some(format!("bytes={}-{}", self.offset, self.offset.saturating_add(len.max(1)) - 1))
             }
         }
+    }
+
+    /// Where a part begins that the service sent: at the range's first byte, unless it says otherwise. One
+    /// that begins behind it is a part of something else.
+    fn first_byte(self, reply: &Reply) -> Result<u64, Error> {
+        let first = first_byte(reply).unwrap_or(self.offset);
+        if first > self.offset { Err(Error::Corrupt) } else { Ok(first) }
     }
 }
 
@@ -128,6 +135,10 @@ mod tests {
         let range = json!({"range": "bytes=10-"});
         check(on(script(), range.clone(), answer(200)), 10, None, None, Ok(0));
         check(on(script(), range.clone(), answer(206)), 10, None, None, Ok(10));
+        let early = answer(206).header("content-range", "bytes 4-11/100");
+        check(on(script(), range.clone(), early), 10, None, None, Ok(4));
+        let late = answer(206).header("content-range", "bytes 11-11/100");
+        check(on(script(), range.clone(), late), 10, None, None, Err(Error::Corrupt));
         let mut beyond = on(script(), range, reply(416, &Value::Null));
         assert!(matches!(
             get(&mut beyond, "a/f", Range { offset: 10, len: None }, None),

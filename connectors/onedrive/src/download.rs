@@ -61,7 +61,7 @@ fn fetch<B: Broker>(
     let request = Request::route("download").handle(handle).header_if("range", range_header);
     let (reply, body) = broker.fetch(&request)?;
     match reply.status {
-        206 => Ok(Download { body, offset: first_byte(&reply).unwrap_or(range.offset), entry: None }),
+        206 => Ok(Download { body, offset: range.first_byte(&reply)?, entry: None }),
         200..=299 => Ok(Download { body, offset: 0, entry: None }),
         416 => Err(Error::Other("the range begins beyond the end of the file".to_owned())),
         // The address went stale between the two requests, and there will be another.
@@ -101,6 +101,13 @@ impl Range {
                 Some(format!("bytes={}-{}", self.offset, self.offset.saturating_add(len.max(1)) - 1))
             }
         }
+    }
+
+    /// Where a part begins that the service sent: at the range's first byte, unless it says otherwise. One
+    /// that begins behind it is a part of something else.
+    fn first_byte(self, reply: &Reply) -> Result<u64, Error> {
+        let first = first_byte(reply).unwrap_or(self.offset);
+        if first > self.offset { Err(Error::Corrupt) } else { Ok(first) }
     }
 }
 
@@ -164,6 +171,9 @@ mod tests {
             let part = reply(206, &Value::Null).header("content-range", &format!("bytes {offset}-11/100"));
             check(on_download(on_stat(file()), json!({"range": range}), part), offset, len, None, Ok(offset));
         }
+        let late = reply(206, &Value::Null).header("content-range", "bytes 11-11/100");
+        let range = json!({"range": "bytes=10-"});
+        check(on_download(on_stat(file()), range, late), 10, None, None, Err(Error::Corrupt));
         let range = json!({"range": "bytes=5-18446744073709551614"});
         check(on_download(on_stat(file()), range, reply(206, &Value::Null)), 5, Some(u64::MAX), None, Ok(5));
     }

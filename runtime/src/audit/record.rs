@@ -26,7 +26,8 @@ pub enum Decision {
     Retried,
     /// It was sent, and the service asked for a pause before it is sent again.
     Paused,
-    /// It was sent, its outcome was not good, and there are no attempts or no time left.
+    /// It was sent, its outcome was not good, and there are no attempts or no time left. Or the whole
+    /// operation was ended, because its connector broke down.
     GaveUp,
 }
 

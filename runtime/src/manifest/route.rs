@@ -185,8 +185,10 @@ pub enum HostPattern {
 impl HostPattern {
     fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("*.") {
-            // One label after the star would be a whole top-level domain.
-            Some(domain) => parse::is_host(domain).then(|| Self::Below(domain.to_owned())),
+            // What anybody can register below covers strangers, whatever the number of its labels.
+            Some(domain) => {
+                (parse::is_host(domain) && !is_public_suffix(domain)).then(|| Self::Below(domain.to_owned()))
+            }
             None => parse::is_host(text).then(|| Self::Exact(text.to_owned())),
         }
     }
@@ -201,6 +203,12 @@ impl HostPattern {
             }
         }
     }
+}
+
+/// Do strangers register their names right below this domain: `co.uk`, and `github.io` as well?
+fn is_public_suffix(domain: &str) -> bool {
+    use psl::Psl as _;
+    psl::List.suffix(domain.as_bytes()).is_some_and(|suffix| suffix.as_bytes() == domain.as_bytes())
 }
 
 impl fmt::Display for HostPattern {

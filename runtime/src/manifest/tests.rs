@@ -100,6 +100,10 @@ fn what_does_not_hold_together_is_refused() {
     check("/routes/1/hosts", json!([]), "names no host");
     check("/routes/1/hosts", json!(["*.com"]), "two labels");
     check("/routes/1/hosts", json!(["*"]), "two labels");
+    for suffix in ["co.uk", "com.au", "github.io", "blob.core.windows.net", "s3.amazonaws.com", "anything.ck"]
+    {
+        check("/routes/1/hosts", json!([format!("*.{suffix}")]), "strangers cannot register");
+    }
     check("/routes/1/url", json!("https://api.example.com/"), "one of the two");
     check("/routes/2/json/in", json!("header:Host"), "may be sent");
     check("/routes/2/json/confine", json!({ "other": "{item}" }), "does not list");
@@ -139,6 +143,22 @@ fn wildcards_cover_what_lies_below_and_nothing_else() {
     check("evilsharepoint.com", false);
     check("contoso.sharepoint.com.evil.test", false);
     check("contoso.sharepoint.com.", false);
+}
+
+#[test]
+fn wildcards_end_where_strangers_register() {
+    // Below a name that somebody registered, whatever that is below.
+    for domain in ["example.co.uk", "acme.github.io", "acme.blob.core.windows.net", "www.ck", "acme.internal"]
+    {
+        let mut value = sound();
+        value["routes"][1]["hosts"] = json!([format!("*.{domain}")]);
+        let manifest = parse(&value).unwrap();
+        assert_eq!(manifest.hosts(), ["api.example.com".to_owned(), format!("*.{domain}")]);
+    }
+    let mut value = sound();
+    value["routes"][1]["hosts"] = json!(["co.uk"]);
+    // One host is one host, also where nobody would be at home.
+    assert!(parse(&value).is_ok());
 }
 
 #[test]

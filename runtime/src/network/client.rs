@@ -57,7 +57,7 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) fn new(options: Options) -> Result<Self, Error> {
-        let Options { connect_to, plain, ca_certificates, resolver } = options;
+        let Options { connect_to, plain, ca_certificates, resolver, stage: _ } = options;
         let mut certificates = Vec::new();
         for path in ca_certificates {
             let text = match fs::read(&path) {

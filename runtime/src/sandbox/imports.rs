@@ -94,6 +94,24 @@ pub(super) fn check(component: &[u8], manifest: &Manifest) -> Result<(), Error> 
     Ok(())
 }
 
+/// The interfaces that a sound component imports, in its order.
+pub(super) fn names(component: &[u8]) -> Vec<String> {
+    let mut depth = 0_usize;
+    let mut names = Vec::new();
+    for payload in Parser::new(0).parse_all(component).map_while(Result::ok) {
+        if let Payload::Version { .. } = payload {
+            depth = depth.saturating_add(1);
+        } else if let Payload::End(_) = payload {
+            depth = depth.saturating_sub(1);
+        } else if let Payload::ComponentImportSection(imports) = payload
+            && depth == 1
+        {
+            names.extend(imports.into_iter().map_while(Result::ok).map(|import| import.name.name.to_owned()));
+        }
+    }
+    names
+}
+
 /// Compiling takes time and memory for what is in a component: that has a bound before it begins.
 const fn bounded(what: &'static str, found: u64, most: u64) -> Result<(), Error> {
     if found > most { Err(Error::TooComplex { what, found, most }) } else { Ok(()) }

@@ -173,7 +173,7 @@ impl Raw {
                         problem(
                             field("hosts"),
                             format!(
-                                "has `{}`, which is neither a host nor `*.` before a domain of two labels",
+                                "has `{}`, which is neither a host nor `*.` before a domain of two labels that strangers cannot register below (as they do below `co.uk` and `github.io`)",
                                 text.escape_default()
                             ),
                         )
