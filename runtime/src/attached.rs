@@ -361,6 +361,7 @@ impl Attached {
     /// # Errors
     /// Why it has its old path; [`Refusal::Unsupported`] where the service cannot, and nothing happened.
     pub async fn relocate(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
+        self.not_into_itself("relocate", from, to)?;
         self.may_change("relocate", from).await?;
         self.may_change("relocate", to).await?;
         self.hold(to).await?;
@@ -376,6 +377,7 @@ impl Attached {
     /// # Errors
     /// As [`relocate`](Self::relocate).
     pub async fn copy(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
+        self.not_into_itself("copy", from, to)?;
         self.not_our_own("copy", from)?;
         self.may_store("copy", to, 0).await?;
         self.hold(to).await?;

@@ -484,25 +484,117 @@ impl Suite<'_> {
             let bytes = self.read("mv/other/one", 0, None).await.ok();
             self.check("what is in it goes along", bytes, Some(b"folder/one".to_vec()));
         }
-        let away = self.attached.relocate(&path("mv/there"), &path("elsewhere/there")).await;
-        self.check_word("move to another folder", &away, &["ok", "Unsupported"]);
-        let place = if away.is_ok() { "elsewhere/there" } else { "mv/there" };
-        let bytes = self.read(place, 0, None).await.ok();
-        self.check("it is where it says, whole", bytes, Some(b"there".to_vec()));
-        let copied = self.attached.copy(&path(place), &path(&format!("{place}.copy"))).await;
-        self.check_word("copy a file at the service", &copied, &["ok", "Unsupported"]);
-        if copied.is_ok() {
-            let bytes = self.read(&format!("{place}.copy"), 0, None).await.ok();
-            self.check("the copy has its bytes", bytes, Some(b"there".to_vec()));
-            let again = self.attached.copy(&path(place), &path(&format!("{place}.copy"))).await;
-            self.check_word("a copy replaces nothing", &again, &["Exists"]);
-        }
+        self.other_folders().await;
+        self.copies().await;
         let space = self.attached.usage().await;
         self.check_word("ask how full it is", &space, &["ok", "Unsupported"]);
         let sane = space
             .ok()
             .is_none_or(|space| space.used.zip(space.total).is_none_or(|(used, total)| used <= total));
         self.check("no more is used than there is", sane, true);
+    }
+
+    /// Moves to other folders. What holds them is made by the host; what cannot be moved stays, and nothing
+    /// is made for it.
+    async fn other_folders(&mut self) {
+        for name in ["file", "there", "tree/one", "tree/deep/two", "over/there", "over/tree/x"] {
+            self.put(&format!("away/{name}"), name.as_bytes(), Mode::Replace).await.unwrap();
+        }
+        let before = self.stat("away/file").await.unwrap();
+        let go = async |suite: &Self, from: &str, to: &str| {
+            suite.attached.relocate(&path(&format!("away/{from}")), &path(&format!("away/{to}"))).await
+        };
+        let made = go(self, "file", "new/folders/file").await;
+        self.check_word("move a file to a folder that is not there yet", &made, &["ok"]);
+        let facts = made.ok().map(|entry| (entry.path.to_string(), entry.kind, entry.size, entry.modified));
+        let expected = ("away/new/folders/file".to_owned(), Kind::File, before.size, before.modified);
+        self.check("what is told of it", facts, Some(expected));
+        let after = self.stat("away/new/folders/file").await.ok();
+        let same = after.map(|after| (after.size, after.hash, after.modified));
+        self.check(
+            "its bytes and its time go along",
+            same,
+            Some((before.size, before.hash, before.modified)),
+        );
+        let old = self.stat("away/file").await;
+        self.check_word("and its old path is free", &old, &["NotFound"]);
+        let renamed = go(self, "new/folders/file", "over/Ünï & #1 100% (2).txt").await;
+        self.check_word("move it on, with another name", &renamed, &["ok"]);
+        let bytes = self.read("away/over/Ünï & #1 100% (2).txt", 0, None).await.ok();
+        self.check("it is the same file", bytes, Some(b"file".to_vec()));
+        let back = go(self, "over/Ünï & #1 100% (2).txt", "Ünï %20 é/+ 50%/file").await;
+        self.check_word("into folders with names that mean something in an address", &back, &["ok"]);
+        let bytes = self.read("away/Ünï %20 é/+ 50%/file", 0, None).await.ok();
+        self.check("where it is still the same file", bytes, Some(b"file".to_vec()));
+
+        let over = go(self, "there", "over/there").await;
+        self.check_word("move over a file", &over, &["Exists"]);
+        let bytes = self.read("away/over/there", 0, None).await.ok();
+        self.check("which is as it was", bytes, Some(b"over/there".to_vec()));
+        let over = go(self, "there", "over/tree").await;
+        self.check_word("move over a folder", &over, &["Exists"]);
+        let over = go(self, "tree", "over/tree").await;
+        self.check_word("move a folder over a folder", &over, &["Exists"]);
+        let inside = self.names("away/over/tree").await.ok();
+        self.check("which is as it was", inside, Some(BTreeSet::from(["away/over/tree/x".to_owned()])));
+        let below = go(self, "tree", "there/tree").await;
+        self.check_word("move below a file", &below, &["WrongKind"]);
+        let missing = go(self, "none", "over/none").await;
+        self.check_word("move nothing", &missing, &["NotFound"]);
+
+        for into in ["tree/tree", "tree/new/tree", "tree/deep/x/tree"] {
+            let itself = go(self, "tree", into).await;
+            self.check_word(&format!("move a folder into itself ({into})"), &itself, &["WrongKind"]);
+        }
+        let inside = self.names("away/tree").await.ok();
+        let expected = ["away/tree/one", "away/tree/deep"].map(str::to_owned);
+        self.check("nothing was made in it", inside, Some(BTreeSet::from(expected)));
+        let folder = go(self, "tree", "over/forest").await;
+        self.check_word("move a folder to another folder", &folder, &["ok"]);
+        let bytes = self.read("away/over/forest/deep/two", 0, None).await.ok();
+        self.check("what is in it goes along", bytes, Some(b"tree/deep/two".to_vec()));
+        let old = self.stat("away/tree").await;
+        self.check_word("and its old path is free", &old, &["NotFound"]);
+        let up = go(self, "over/forest/deep", "deep").await;
+        self.check_word("move a folder up", &up, &["ok"]);
+        let top = self.attached.relocate(&path("away/deep"), &path("deep")).await;
+        self.check_word("and out to the backup directory itself", &top, &["ok"]);
+        let bytes = self.read("deep/two", 0, None).await.ok();
+        self.check("with what is in it", bytes, Some(b"tree/deep/two".to_vec()));
+    }
+
+    async fn copies(&mut self) {
+        for name in ["file", "tree/one", "tree/deep/two", "there"] {
+            self.put(&format!("cp/{name}"), name.as_bytes(), Mode::Replace).await.unwrap();
+        }
+        let go = async |suite: &Self, from: &str, to: &str| {
+            suite.attached.copy(&path(&format!("cp/{from}")), &path(&format!("cp/{to}"))).await
+        };
+        let copied = go(self, "file", "copy").await;
+        self.check_word("copy a file at the service", &copied, &["ok", "Unsupported"]);
+        if word(&copied) == "Unsupported" {
+            let none = self.stat("cp/copy").await;
+            self.check_word("then nothing has happened", &none, &["NotFound"]);
+            return;
+        }
+        for name in ["file", "copy"] {
+            let bytes = self.read(&format!("cp/{name}"), 0, None).await.ok();
+            self.check("both have its bytes", bytes, Some(b"file".to_vec()));
+        }
+        let over = go(self, "file", "there").await;
+        self.check_word("a copy replaces nothing", &over, &["Exists"]);
+        let away = go(self, "file", "new 100%/é/file").await;
+        self.check_word("copy a file to another folder", &away, &["ok"]);
+        let bytes = self.read("cp/new 100%/é/file", 0, None).await.ok();
+        self.check("the copy has its bytes", bytes, Some(b"file".to_vec()));
+        let folder = go(self, "tree", "new 100%/tree").await;
+        self.check_word("copy a folder to another folder", &folder, &["ok"]);
+        let bytes = self.read("cp/new 100%/tree/deep/two", 0, None).await.ok();
+        self.check("with what is in it", bytes, Some(b"tree/deep/two".to_vec()));
+        let itself = go(self, "tree", "tree/deep/tree").await;
+        self.check_word("copy a folder into itself", &itself, &["WrongKind"]);
+        let missing = go(self, "none", "new 100%/none").await;
+        self.check_word("copy nothing", &missing, &["NotFound"]);
     }
 
     /// The files that changed, by name, those that are gone as `-`; and what gets the next changes.

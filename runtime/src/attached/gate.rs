@@ -232,6 +232,28 @@ impl Attached {
         Err(self.error(operation, path, problem))
     }
 
+    /// Nothing goes into itself. Asked before anything is done, or the folder to hold it would be made in it.
+    pub(super) fn not_into_itself(
+        &self,
+        operation: &'static str,
+        from: &RelativePath,
+        to: &RelativePath,
+    ) -> Result<(), Error> {
+        let names = self.manifest().names;
+        let keys = |path: &RelativePath| -> Vec<String> {
+            path.names().map(|name| names.key(name).into_owned()).collect()
+        };
+        let (inner, outer) = (keys(to), keys(from));
+        if from.is_root() || inner.len() <= outer.len() || !inner.starts_with(&outer) {
+            return Ok(());
+        }
+        let cause = Cause {
+            remedy: Some(format!("give it a path that does not lie in `{from}`")),
+            ..Cause::new(format!("`{to}` lies in `{from}`, and nothing can be put into itself"))
+        };
+        Err(self.refused(operation, from, Refusal::WrongKind, cause))
+    }
+
     /// Is the directory ours? Our mark is left if there is none.
     async fn find_out(&self) -> Result<Result<(), Cause>, Error> {
         if ownership::is_known(self.shelf()).await.map_err(|error| self.unusable(&error))? {
