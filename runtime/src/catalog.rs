@@ -176,17 +176,7 @@ impl Shelf {
     /// When the database cannot be written.
     pub async fn remove(&self, path: &RelativePath) -> Result<usize, Error> {
         let (id, path) = (self.id, path.clone());
-        self.write(move |connection| {
-            let (first, end) = below(&path);
-            let itself = connection
-                .prepare_cached("DELETE FROM entry WHERE shelf = ?1 AND path = ?2")?
-                .execute(params![id, path.as_str()])?;
-            let below_it = connection
-                .prepare_cached("DELETE FROM entry WHERE shelf = ?1 AND path > ?2 AND path < ?3")?
-                .execute(params![id, first, end])?;
-            Ok(itself + below_it)
-        })
-        .await
+        self.write(move |connection| remove(connection, id, &path)).await
     }
 
     /// Whose it is.
@@ -228,6 +218,22 @@ impl Shelf {
     ) -> Result<T, Error> {
         self.read_state(work).await.map_err(|source| error(&self.destination, source))
     }
+}
+
+/// As [`Shelf::remove`], within somebody's transaction.
+pub(crate) fn remove(
+    connection: &Connection,
+    shelf: i64,
+    path: &RelativePath,
+) -> Result<usize, rusqlite::Error> {
+    let (first, end) = below(path);
+    let itself = connection
+        .prepare_cached("DELETE FROM entry WHERE shelf = ?1 AND path = ?2")?
+        .execute(params![shelf, path.as_str()])?;
+    let below_it = connection
+        .prepare_cached("DELETE FROM entry WHERE shelf = ?1 AND path > ?2 AND path < ?3")?
+        .execute(params![shelf, first, end])?;
+    Ok(itself + below_it)
 }
 
 /// Remember an entry on the shelf with this number, replacing what was known of its path.

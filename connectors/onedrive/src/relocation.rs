@@ -35,7 +35,7 @@ struct Options {
 pub(crate) fn rename<B: Broker>(broker: &mut B, from: &str, to: &str) -> Result<Relocation, Error> {
     let source = source(broker, from, to)?;
     let (route, mut body) = target(broker.settings(), ["rename", "move"], from, to);
-    if let Some(modified) = source.modified.as_ref().and_then(time::format) {
+    if let Some(modified) = source.modified.as_ref().and_then(time::format_fine) {
         // Else the service takes the moment of the renaming.
         body["fileSystemInfo"] = json!({"lastModifiedDateTime": modified});
     }

@@ -159,7 +159,7 @@ fn options_are_held_to_their_schema() {
         json!({ "drive_id": 5 }),
         Some("the option `drive_id` must be text of at most 1024 bytes without control characters"),
     );
-    assert_eq!(manifest.bind["drive"].fill(Some("b!a/../x")), "drives/b%21a%2F..%2Fx");
+    assert_eq!(manifest.bind["drive"].fill(Some("b!a/../x")), "drives/b!a%2F..%2Fx");
     assert_eq!(manifest.bind["drive"].fill(None), "me/drive");
 }
 

@@ -1,9 +1,14 @@
 //! Moves and copies at the service: no bytes pass through here, but the catalog follows.
+//!
+//! Each is in the journal from before it is asked for until its end is known. One that was begun by somebody
+//! who is gone is looked after first (`doubt`), and asked for again only when nothing has come of it.
 
-use super::Error;
+use super::{Error, doubt};
+use crate::ErrorKind;
 use crate::attached::Attached;
 use crate::catalog;
 use crate::entry::{Entry, Kind};
+use crate::journal::Way;
 use crate::path::RelativePath;
 
 /// Give a file, or a folder with everything in it, another path at its destination, replacing nothing.
@@ -12,10 +17,20 @@ use crate::path::RelativePath;
 /// Why it has its old path.
 pub async fn relocate(attached: &Attached, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
     let known = attached.shelf().get(from).await?;
-    let entry = attached.relocate(from, to).await?;
+    let earlier = attached.journal().begin_relocation(Way::Move, from, to).await?;
+    let done = match earlier {
+        Some(earlier) => doubt::moved(attached, from, to, earlier, known.as_ref()).await,
+        None => Ok(None),
+    };
+    let done = match done {
+        Ok(Some(entry)) => Ok(entry),
+        Ok(None) => attached.relocate(from, to).await.map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    let entry = settled(attached, to, done).await?;
     // What is known of a folder's files is of their old paths: forgotten, it is found out again.
-    attached.shelf().remove(from).await?;
-    remember(attached, &entry, known).await?;
+    let file = remembered(&entry, known);
+    attached.journal().end_relocation(to, Some(from), file).await?;
     Ok(entry)
 }
 
@@ -25,23 +40,61 @@ pub async fn relocate(attached: &Attached, from: &RelativePath, to: &RelativePat
 /// Why there is no copy.
 pub async fn copy(attached: &Attached, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
     let known = attached.shelf().get(from).await?;
-    let entry = attached.copy(from, to).await?;
-    remember(attached, &entry, known).await?;
+    let earlier = attached.journal().begin_relocation(Way::Copy, from, to).await?;
+    let done = match earlier {
+        Some(earlier) => doubt::copied(attached, from, to, earlier).await,
+        None => Ok(None),
+    };
+    let done = match done {
+        Ok(Some(entry)) => Ok(entry),
+        Ok(None) => attached.copy(from, to).await.map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    let entry = settled(attached, to, done).await?;
+    attached.journal().end_relocation(to, None, remembered(&entry, known)).await?;
     Ok(entry)
 }
 
-/// The same bytes at another path: what is known of them holds there too, if the service agrees.
-async fn remember(attached: &Attached, entry: &Entry, known: Option<catalog::Entry>) -> Result<(), Error> {
-    match (entry.kind, known) {
-        (Kind::File, Some(known)) if known.size == entry.size => {
-            let known = catalog::Entry {
-                path: entry.path.clone(),
-                revision: entry.revision.clone(),
-                stored_at: std::time::SystemTime::now(),
-                ..known
-            };
-            Ok(attached.shelf().record(vec![known]).await?)
-        }
-        (Kind::File | Kind::Folder, _) => Ok(()),
+/// An error that says how it ended ends it; after any other the next run looks.
+async fn settled(attached: &Attached, to: &RelativePath, done: Result<Entry, Error>) -> Result<Entry, Error> {
+    if let Err(error) = &done
+        && is_an_end(error.kind())
+    {
+        attached.journal().end_relocation(to, None, None).await?;
     }
+    done
+}
+
+/// Has nothing happened, for certain, and will nothing?
+const fn is_an_end(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::Usage
+        | ErrorKind::NotFound
+        | ErrorKind::Exists
+        | ErrorKind::Quota
+        | ErrorKind::BadName
+        | ErrorKind::WrongKind
+        | ErrorKind::Unsupported => true,
+        // These may come of a question about a job that goes on.
+        ErrorKind::Denied
+        | ErrorKind::SignIn
+        | ErrorKind::Unavailable
+        | ErrorKind::Corrupt
+        | ErrorKind::SourceChanged
+        | ErrorKind::Connector
+        | ErrorKind::Service
+        | ErrorKind::Local
+        | ErrorKind::State => false,
+    }
+}
+
+/// The same bytes at another path: what is known of them holds there too, if the service agrees.
+fn remembered(entry: &Entry, known: Option<catalog::Entry>) -> Option<catalog::Entry> {
+    let known = known.filter(|known| entry.kind == Kind::File && known.size == entry.size)?;
+    Some(catalog::Entry {
+        path: entry.path.clone(),
+        revision: entry.revision.clone(),
+        stored_at: std::time::SystemTime::now(),
+        ..known
+    })
 }

@@ -150,7 +150,15 @@ fn check_keys(rule: &Value, item_forbid: &str, place: &str, value: &Value) {
             for (key, value) in members {
                 let place = if place.is_empty() { key.clone() } else { format!("{place}/{key}") };
                 let permitted = rule.get("keys").and_then(Value::as_array).into_iter().flatten();
-                let permitted = permitted.filter_map(Value::as_str).any(|pattern| fits(pattern, &place));
+                // An object may be what leads to a key that is listed.
+                let leads = value.is_object() || value.is_array();
+                let below = |pattern: &str| {
+                    let levels: Vec<&str> = pattern.split('/').take(place.split('/').count()).collect();
+                    leads && fits(&levels.join("/"), &place)
+                };
+                let permitted = permitted
+                    .filter_map(Value::as_str)
+                    .any(|pattern| fits(pattern, &place) || below(pattern));
                 assert!(permitted, "the JSON key `{place}` is not permitted");
                 check_keys(rule, item_forbid, &place, value);
             }
