@@ -220,6 +220,27 @@ impl Shelf {
     }
 }
 
+/// What is known of what is in a folder is known of what is in another one, too: the service has moved or copied
+/// it there. Which versions they are is not known, since a service may give each another name.
+pub(crate) fn carry(
+    connection: &Connection,
+    shelf: i64,
+    from: &RelativePath,
+    to: &RelativePath,
+    now: SystemTime,
+) -> Result<(), rusqlite::Error> {
+    let (first, end) = below(from);
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO entry
+             (shelf, path, size, modified_ns, revision, block_sha256, quickxor, stored_ms)
+             SELECT shelf, ?1 || substr(path, length(?2) + 1), size, modified_ns, NULL, block_sha256, quickxor, ?3
+             FROM entry WHERE shelf = ?4 AND path > ?5 AND path < ?6",
+        )?
+        .execute(params![to.as_str(), from.as_str(), milliseconds(now), shelf, first, end])
+        .map(drop)
+}
+
 /// As [`Shelf::remove`], within somebody's transaction.
 pub(crate) fn remove(
     connection: &Connection,

@@ -32,7 +32,7 @@ use crate::home::{self, Home, Name, Run};
 use crate::path::RelativePath;
 use crate::state;
 
-pub use relocation::{Begun, Way};
+pub use relocation::{Begun, Done, Way};
 
 /// Rows older than this are forgotten: no service keeps a session longer (Dropbox 7 days, OneDrive
 /// what it says, days).

@@ -132,7 +132,8 @@ impl Case {
             self.after.iter().map(|(path, bytes)| ((*path).to_owned(), (*bytes).to_owned())).collect();
         assert_eq!(self.stored(shell, &place), after, "{about}");
         let check = shell.run(&["destination", "check", "archive", &place]);
-        assert_eq!(check.code, Some(0), "{about}: the catalog is not right: {check}");
+        let told = (check.code, check.stdout.as_str());
+        assert_eq!(told, (Some(0), ""), "{about}: the catalog is not right: {check}");
         killed
     }
 }

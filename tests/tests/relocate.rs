@@ -65,7 +65,10 @@ fn another_folder() {
             ],
             "{service:?}"
         );
-        shell.run(&["destination", "check", "archive"]).done();
+        shell.run(&["copy", "archive:new", "archive:newer/copy"]).done();
+        let check = shell.run(&["destination", "check", "archive"]);
+        assert!(check.stderr.contains("5 files are as stored"), "what was known is known there: {check}");
+        assert_eq!(check.done(), "", "{service:?}");
         let told = shell.run(&["move", "archive:new/place/a.txt", "archive:data/b.txt"]).failed(4);
         assert!(told.contains("something is there already"), "{told}");
         let told = shell.run(&["move", "archive:new", "archive:new/deeper/new"]).failed(4);

@@ -41,6 +41,17 @@ pub struct Begun {
     pub age: Duration,
 }
 
+/// What came of a move or a copy.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// Which of the two it was.
+    pub way: Way,
+    /// From where.
+    pub from: RelativePath,
+    /// What is known of the file that it was of.
+    pub file: Option<catalog::Entry>,
+}
+
 /// A row.
 struct Found {
     owner: String,
@@ -108,24 +119,22 @@ impl Journal {
         written.await.map_err(|source| self.error(source))
     }
 
-    /// Our move or copy to `to` has come to an end: forget what is gone with it, and remember the file that came
-    /// of it, as far as there are such.
+    /// Our move or copy to `to` has come to an end: the catalog follows, if anything came of it.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn end_relocation(
-        &self,
-        to: &RelativePath,
-        gone: Option<&RelativePath>,
-        file: Option<catalog::Entry>,
-    ) -> Result<(), Error> {
-        let (shelf, to, own, gone) = (self.shelf.id(), to.clone(), self.own(), gone.cloned());
+    pub async fn end_relocation(&self, to: &RelativePath, done: Option<Done>) -> Result<(), Error> {
+        let (shelf, to, own) = (self.shelf.id(), to.clone(), self.own());
         let written = self.shelf.write_state(move |connection| {
-            if let Some(gone) = &gone {
-                catalog::remove(connection, shelf, gone)?;
-            }
-            if let Some(file) = &file {
-                catalog::record(connection, shelf, file)?;
+            if let Some(Done { way, from, file }) = &done {
+                catalog::carry(connection, shelf, from, &to, SystemTime::now())?;
+                match way {
+                    Way::Move => drop(catalog::remove(connection, shelf, from)?),
+                    Way::Copy => {}
+                }
+                if let Some(file) = file {
+                    catalog::record(connection, shelf, file)?;
+                }
             }
             let Some(own) = own else { return Ok(()) };
             connection

@@ -120,11 +120,11 @@ async fn a_relocation_passes_on_when_its_owner_is_gone() {
     first.note_job(&path("b"), "wharf1.job").await.unwrap();
     let second = journal(&home).await;
     assert_eq!(begun(&second, Way::Copy, "a", "b").await, None, "it is under way");
-    second.end_relocation(&path("b"), None, None).await.unwrap();
+    second.end_relocation(&path("b"), None).await.unwrap();
     drop((first, second));
     let third = journal(&home).await;
     assert_eq!(begun(&third, Way::Copy, "a", "b").await, Some(Some("wharf1.job".to_owned())));
-    third.end_relocation(&path("b"), None, None).await.unwrap();
+    third.end_relocation(&path("b"), None).await.unwrap();
     assert_eq!(begun(&third, Way::Copy, "a", "b").await, None, "it has ended");
 }
 
@@ -144,14 +144,28 @@ async fn another_relocation_to_the_path_is_another() {
 
 #[tokio::test]
 async fn a_relocation_ends_with_what_the_catalog_knows() {
-    let (_folder, home) = scratch();
-    let own = journal(&home).await;
-    own.shelf().record(vec![file("a"), file("a/b"), file("ab")]).await.unwrap();
-    assert_eq!(begun(&own, Way::Move, "a", "c").await, None);
-    own.end_relocation(&path("c"), Some(&path("a")), Some(file("c"))).await.unwrap();
-    let known = own.shelf().under(&path(""), None).await.unwrap();
-    let known: Vec<&str> = known.iter().map(|entry| entry.path.as_str()).collect();
-    assert_eq!(known, ["ab", "c"]);
+    for (way, expected) in [
+        (Way::Copy, &["a", "a/b", "a/ü/c", "ab", "d/é", "d/é/b", "d/é/ü/c"][..]),
+        (Way::Move, &["ab", "d/é", "d/é/b", "d/é/ü/c"]),
+    ] {
+        let (_folder, home) = scratch();
+        let own = journal(&home).await;
+        let revised = |place: &str| catalog::Entry {
+            revision: Some("r".to_owned()),
+            block_sha256: Some([4; 32]),
+            ..file(place)
+        };
+        own.shelf().record(["a", "a/b", "a/ü/c", "ab"].map(revised).to_vec()).await.unwrap();
+        assert_eq!(begun(&own, way, "a", "d/é").await, None);
+        let done = Done { way, from: path("a"), file: Some(revised("d/é")) };
+        own.end_relocation(&path("d/é"), Some(done)).await.unwrap();
+        let known = own.shelf().under(&path(""), None).await.unwrap();
+        let paths: Vec<&str> = known.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, expected);
+        let carried = own.shelf().get(&path("d/é/ü/c")).await.unwrap().unwrap();
+        assert_eq!((carried.revision, carried.block_sha256), (None, Some([4; 32])));
+        assert!(carried.stored_at > SystemTime::UNIX_EPOCH, "newer than what a survey found before");
+    }
 }
 
 #[tokio::test]

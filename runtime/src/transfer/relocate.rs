@@ -8,7 +8,7 @@ use crate::ErrorKind;
 use crate::attached::Attached;
 use crate::catalog;
 use crate::entry::{Entry, Kind};
-use crate::journal::Way;
+use crate::journal::{Done, Way};
 use crate::path::RelativePath;
 
 /// Give a file, or a folder with everything in it, another path at its destination, replacing nothing.
@@ -28,10 +28,7 @@ pub async fn relocate(attached: &Attached, from: &RelativePath, to: &RelativePat
         Err(error) => Err(error),
     };
     let entry = settled(attached, to, done).await?;
-    // What is known of a folder's files is of their old paths: forgotten, it is found out again.
-    let file = remembered(&entry, known);
-    attached.journal().end_relocation(to, Some(from), file).await?;
-    Ok(entry)
+    followed(attached, Way::Move, from, entry, known).await
 }
 
 /// Copy a file, or a folder with everything in it, at its destination, replacing nothing.
@@ -51,8 +48,7 @@ pub async fn copy(attached: &Attached, from: &RelativePath, to: &RelativePath) -
         Err(error) => Err(error),
     };
     let entry = settled(attached, to, done).await?;
-    attached.journal().end_relocation(to, None, remembered(&entry, known)).await?;
-    Ok(entry)
+    followed(attached, Way::Copy, from, entry, known).await
 }
 
 /// An error that says how it ended ends it; after any other the next run looks.
@@ -60,7 +56,7 @@ async fn settled(attached: &Attached, to: &RelativePath, done: Result<Entry, Err
     if let Err(error) = &done
         && is_an_end(error.kind())
     {
-        attached.journal().end_relocation(to, None, None).await?;
+        attached.journal().end_relocation(to, None).await?;
     }
     done
 }
@@ -88,13 +84,22 @@ const fn is_an_end(kind: ErrorKind) -> bool {
     }
 }
 
-/// The same bytes at another path: what is known of them holds there too, if the service agrees.
-fn remembered(entry: &Entry, known: Option<catalog::Entry>) -> Option<catalog::Entry> {
-    let known = known.filter(|known| entry.kind == Kind::File && known.size == entry.size)?;
-    Some(catalog::Entry {
+/// The same bytes at another path: what is known of them holds there too, as far as the service agrees.
+async fn followed(
+    attached: &Attached,
+    way: Way,
+    from: &RelativePath,
+    entry: Entry,
+    known: Option<catalog::Entry>,
+) -> Result<Entry, Error> {
+    let known = known.filter(|known| entry.kind == Kind::File && known.size == entry.size);
+    let file = known.map(|known| catalog::Entry {
         path: entry.path.clone(),
         revision: entry.revision.clone(),
         stored_at: std::time::SystemTime::now(),
         ..known
-    })
+    });
+    let done = Done { way, from: from.clone(), file };
+    attached.journal().end_relocation(&entry.path, Some(done)).await?;
+    Ok(entry)
 }
