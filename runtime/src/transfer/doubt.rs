@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::pages::Pages;
+use super::relocate::says_that_nothing_happened;
 use crate::ErrorKind;
 use crate::attached::{self, Attached};
 use crate::catalog;
@@ -35,8 +36,10 @@ pub(super) async fn moved(
     earlier: Begun,
     known: Option<&catalog::Entry>,
 ) -> Result<Option<Entry>, Error> {
-    if let Some(job) = earlier.job {
-        return Ok(Some(attached.resume("relocate", job, to).await?));
+    if let Some(job) = earlier.job
+        && let Some(entry) = ended(attached, "relocate", job, to).await?
+    {
+        return Ok(Some(entry));
     }
     if look(attached, from).await?.is_some() {
         return Ok(None);
@@ -53,8 +56,10 @@ pub(super) async fn copied(
     to: &RelativePath,
     earlier: Begun,
 ) -> Result<Option<Entry>, Error> {
-    if let Some(job) = earlier.job {
-        return Ok(Some(attached.resume("copy", job, to).await?));
+    if let Some(job) = earlier.job
+        && let Some(entry) = ended(attached, "copy", job, to).await?
+    {
+        return Ok(Some(entry));
     }
     let clock = attached.broker().clock();
     let since = clock.elapsed();
@@ -73,6 +78,20 @@ pub(super) async fn copied(
         (Kind::File, Kind::File) if mark(&source) == mark(&copy) => Ok(Some(copy)),
         (Kind::Folder, Kind::Folder) => becomes_whole(attached, from, copy).await.map(Some),
         (Kind::File | Kind::Folder, _) => Ok(None),
+    }
+}
+
+/// What a job came to; none when nothing came of it, as far as the service can tell.
+async fn ended(
+    attached: &Attached,
+    operation: &'static str,
+    job: String,
+    to: &RelativePath,
+) -> Result<Option<Entry>, attached::Error> {
+    match attached.resume(operation, job, to).await {
+        Ok(entry) => Ok(Some(entry)),
+        Err(error) if says_that_nothing_happened(error.kind()) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

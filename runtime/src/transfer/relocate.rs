@@ -54,15 +54,16 @@ pub async fn copy(attached: &Attached, from: &RelativePath, to: &RelativePath) -
 /// An error that says how it ended ends it; after any other the next run looks.
 async fn settled(attached: &Attached, to: &RelativePath, done: Result<Entry, Error>) -> Result<Entry, Error> {
     if let Err(error) = &done
-        && is_an_end(error.kind())
+        && !is_about_a_job(error)
+        && says_that_nothing_happened(error.kind())
     {
         attached.journal().end_relocation(to, None).await?;
     }
     done
 }
 
-/// Has nothing happened, for certain, and will nothing?
-const fn is_an_end(kind: ErrorKind) -> bool {
+/// Has nothing happened, for certain, and will nothing, if this is the answer?
+pub(super) const fn says_that_nothing_happened(kind: ErrorKind) -> bool {
     match kind {
         ErrorKind::Usage
         | ErrorKind::NotFound
@@ -71,7 +72,6 @@ const fn is_an_end(kind: ErrorKind) -> bool {
         | ErrorKind::BadName
         | ErrorKind::WrongKind
         | ErrorKind::Unsupported => true,
-        // These may come of a question about a job that goes on.
         ErrorKind::Denied
         | ErrorKind::SignIn
         | ErrorKind::Unavailable
@@ -82,6 +82,12 @@ const fn is_an_end(kind: ErrorKind) -> bool {
         | ErrorKind::Local
         | ErrorKind::State => false,
     }
+}
+
+/// Is it in answer to a question about a job that was begun? A service that does not find it, or does not like
+/// the question, may be at it still; the next run asks again.
+fn is_about_a_job(error: &Error) -> bool {
+    matches!(error, Error::Operation(error) if error.operation == "relocation-status")
 }
 
 /// The same bytes at another path: what is known of them holds there too, as far as the service agrees.
