@@ -361,6 +361,7 @@ impl Attached {
     /// # Errors
     /// Why it has its old path; [`Refusal::Unsupported`] where the service cannot, and nothing happened.
     pub async fn relocate(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
+        self.not_into_itself("relocate", from, to)?;
         self.may_change("relocate", from).await?;
         self.may_change("relocate", to).await?;
         self.hold(to).await?;
@@ -376,12 +377,28 @@ impl Attached {
     /// # Errors
     /// As [`relocate`](Self::relocate).
     pub async fn copy(&self, from: &RelativePath, to: &RelativePath) -> Result<Entry, Error> {
+        self.not_into_itself("copy", from, to)?;
         self.not_our_own("copy", from)?;
         self.may_store("copy", to, 0).await?;
         self.hold(to).await?;
         let begun =
             self.run("copy", from, |call| async move { self.connector.copy(&call, from, to).await }).await?;
         self.relocated("copy", begun, to).await
+    }
+
+    /// Wait for a job that an earlier [`relocate`](Self::relocate) or [`copy`](Self::copy) to `to` left at the
+    /// service, in whatever process.
+    ///
+    /// # Errors
+    /// As these.
+    pub async fn resume(
+        &self,
+        operation: &'static str,
+        job: String,
+        to: &RelativePath,
+    ) -> Result<Entry, Error> {
+        self.may_change(operation, to).await?;
+        self.relocated(operation, Relocation::Running(job), to).await
     }
 
     /// How full is the service?
@@ -421,11 +438,17 @@ impl Attached {
     ) -> Result<Entry, Error> {
         let started = self.broker.clock().elapsed();
         let (mut state, mut wait) = (begun, RELOCATION_POLL_MIN);
+        let mut noted = None;
         loop {
             let job = match state {
                 Relocation::Done(entry) => return Ok(entry),
                 Relocation::Running(job) => job,
             };
+            if noted.as_ref() != Some(&job) {
+                // Before it is waited for: who is killed meanwhile leaves to the next what to ask for.
+                self.journal.note_job(to, &job).await.map_err(|error| self.unnoted(operation, to, &error))?;
+                noted = Some(job.clone());
+            }
             if self.broker.clock().elapsed().saturating_sub(started) > RELOCATION_MAX {
                 let refusal = Refusal::Lost;
                 let problem = operation::Error::Refused { refusal, cause: None };

@@ -176,17 +176,7 @@ impl Shelf {
     /// When the database cannot be written.
     pub async fn remove(&self, path: &RelativePath) -> Result<usize, Error> {
         let (id, path) = (self.id, path.clone());
-        self.write(move |connection| {
-            let (first, end) = below(&path);
-            let itself = connection
-                .prepare_cached("DELETE FROM entry WHERE shelf = ?1 AND path = ?2")?
-                .execute(params![id, path.as_str()])?;
-            let below_it = connection
-                .prepare_cached("DELETE FROM entry WHERE shelf = ?1 AND path > ?2 AND path < ?3")?
-                .execute(params![id, first, end])?;
-            Ok(itself + below_it)
-        })
-        .await
+        self.write(move |connection| remove(connection, id, &path)).await
     }
 
     /// Whose it is.
@@ -228,6 +218,43 @@ impl Shelf {
     ) -> Result<T, Error> {
         self.read_state(work).await.map_err(|source| error(&self.destination, source))
     }
+}
+
+/// What is known of what is in a folder is known of what is in another one, too: the service has moved or copied
+/// it there. Which versions they are is not known, since a service may give each another name.
+pub(crate) fn carry(
+    connection: &Connection,
+    shelf: i64,
+    from: &RelativePath,
+    to: &RelativePath,
+    now: SystemTime,
+) -> Result<(), rusqlite::Error> {
+    let (first, end) = below(from);
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO entry
+             (shelf, path, size, modified_ns, revision, block_sha256, quickxor, stored_ms)
+             SELECT shelf, ?1 || substr(path, length(?2) + 1), size, modified_ns, NULL, block_sha256, quickxor, ?3
+             FROM entry WHERE shelf = ?4 AND path > ?5 AND path < ?6",
+        )?
+        .execute(params![to.as_str(), from.as_str(), milliseconds(now), shelf, first, end])
+        .map(drop)
+}
+
+/// As [`Shelf::remove`], within somebody's transaction.
+pub(crate) fn remove(
+    connection: &Connection,
+    shelf: i64,
+    path: &RelativePath,
+) -> Result<usize, rusqlite::Error> {
+    let (first, end) = below(path);
+    let itself = connection
+        .prepare_cached("DELETE FROM entry WHERE shelf = ?1 AND path = ?2")?
+        .execute(params![shelf, path.as_str()])?;
+    let below_it = connection
+        .prepare_cached("DELETE FROM entry WHERE shelf = ?1 AND path > ?2 AND path < ?3")?
+        .execute(params![shelf, first, end])?;
+    Ok(itself + below_it)
 }
 
 /// Remember an entry on the shelf with this number, replacing what was known of its path.

@@ -199,6 +199,10 @@ impl Folder {
             let item = from.item()?.ok_or(Problem::NotFound)?;
             let into = walk::find_or_make(root, to)?;
             let placing = lock::placing(root)?;
+            if matches!(mode, Mode::Create) && into.item()?.is_some() {
+                // Whatever it is, and whatever comes: nothing is replaced.
+                return Err(Problem::Exists);
+            }
             walk::place(&from, &into, item.kind, mode)?;
             let item = into.item()?.ok_or(Problem::NotFound)?;
             drop(placing);

@@ -327,7 +327,8 @@ impl Grant {
         };
         add_query(route, &mut url, &ask.query)?;
         let mut headers = check_headers(route, &ask.headers)?;
-        let json_body = arguments::place(route, ask.json.as_deref(), &self.directory, &mut headers)?;
+        let around = arguments::Around { directory: &self.directory, bound: &self.bound };
+        let json_body = arguments::place(route, ask.json.as_deref(), around, &mut headers)?;
         if url.as_str().len() > URL_BYTES_MAX {
             return Err(Denial::TooLong { what: "an address", max: URL_BYTES_MAX });
         }

@@ -9,8 +9,12 @@
 //!
 //! The row of an upload goes in the same transaction in which the catalog learns of the file.
 //!
+//! A move or a copy at the service has a row from before it is asked for (`relocation`).
+//!
 //! Of a large download it is noted which version of which file the partial file is of; its length and
 //! its bytes speak for themselves.
+
+mod relocation;
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
@@ -27,6 +31,8 @@ use crate::hint::Hint;
 use crate::home::{self, Home, Name, Run};
 use crate::path::RelativePath;
 use crate::state;
+
+pub use relocation::{Begun, Done, Way};
 
 /// Rows older than this are forgotten: no service keeps a session longer (Dropbox 7 days, OneDrive
 /// what it says, days).
@@ -85,8 +91,8 @@ pub enum Known {
     Theirs,
 }
 
-/// Have the sessions of all uploads sealed anew. `anew` makes one of a destination's name and a session;
-/// an upload for which it gives none is forgotten, and starts over. Returns how many were changed and
+/// Have the sessions of all uploads, and the jobs of relocations, sealed anew. `anew` makes one of a
+/// destination's name and a session; one for which it gives none is forgotten, and starts over. Returns how many were changed and
 /// how many forgotten.
 ///
 /// # Errors
@@ -108,7 +114,7 @@ pub(crate) async fn reseal(
                 row.get::<_, String>(3)?,
             ))
         })?;
-        let (mut changed, mut forgotten) = (0, 0);
+        let (mut changed, mut forgotten) = relocation::reseal(connection, &anew)?;
         for row in rows.collect::<Result<Vec<_>, _>>()? {
             let (destination, shelf, path, session) = row;
             match anew(&destination, &session) {

@@ -120,7 +120,7 @@ impl Binding {
     #[must_use]
     pub fn fill(&self, value: Option<&str>) -> String {
         match value {
-            Some(value) => self.set.replace("{}", &route::encode(value)),
+            Some(value) => self.set.replace("{}", &route::encode_option(value)),
             None => self.unset.clone(),
         }
     }
@@ -258,8 +258,11 @@ fn parse_version(text: &str) -> Result<semver::Version, Error> {
 fn check_bindings(raw: &Raw) -> Result<(), Error> {
     for (name, binding) in &raw.bind {
         let field = format!("bind/{name}");
-        if name == "item" || !is_word(name) {
-            return Err(problem(field, "is not a name for a blank (`item` is the host's own)"));
+        if [Confine::ITEM, Confine::ITEM_ENCODED].contains(&name.as_str()) || !is_word(name) {
+            return Err(problem(
+                field,
+                "is not a name for a blank (`item` and `item-encoded` are the host's own)",
+            ));
         }
         if !raw.options.has(&binding.option) {
             return Err(problem(

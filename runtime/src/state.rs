@@ -23,10 +23,10 @@ use crate::{
 };
 
 /// What this version writes. A newer one refuses older programs rather than confuse them.
-const SCHEMA_VERSION: i64 = 5;
+const SCHEMA_VERSION: i64 = 6;
 
 /// Each step takes the schema from its place in this list to the next version.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE shelf (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -146,6 +146,18 @@ const MIGRATIONS: [&str; 5] = [
         survey INTEGER NOT NULL REFERENCES survey (id) ON DELETE CASCADE,
         id TEXT NOT NULL,
         PRIMARY KEY (survey, id)
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE relocation (
+        shelf INTEGER NOT NULL REFERENCES shelf (id) ON DELETE CASCADE,
+        target TEXT NOT NULL,
+        source TEXT NOT NULL,
+        way TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        job TEXT,
+        begun_ms INTEGER NOT NULL,
+        PRIMARY KEY (shelf, target)
     ) STRICT, WITHOUT ROWID;
 ",
 ];

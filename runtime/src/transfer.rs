@@ -9,12 +9,14 @@
 mod collide;
 mod commit;
 mod compare;
+mod doubt;
 mod down;
 mod local;
 mod overlap;
 pub(crate) mod pages;
 pub(crate) mod receive;
 mod relocate;
+mod remove;
 mod resume;
 mod scatter;
 mod send;
@@ -33,6 +35,7 @@ use crate::{ErrorKind, attached, catalog, content, journal};
 
 pub use down::download;
 pub use relocate::{copy, relocate};
+pub use remove::{removable, remove};
 pub use up::upload;
 pub use verify::{Evidence, Mismatch};
 

@@ -64,7 +64,11 @@ fn a_journey_from_install_to_removal() {
                      only where the service said, without the account's token
       rename         give a file or folder another name in its folder
                      PATCH https://graph.microsoft.com/…  inside the backup directory
+      move           move a file or folder to another folder
+                     PATCH https://graph.microsoft.com/…  inside the backup directory
       copy           copy a file or folder within its folder
+                     POST https://graph.microsoft.com/…  inside the backup directory
+      copy-to        copy a file or folder to another folder
                      POST https://graph.microsoft.com/…  inside the backup directory
       delete         move a file or folder to the recycle bin
                      DELETE https://graph.microsoft.com/…  inside the backup directory
@@ -127,7 +131,11 @@ fn a_journey_from_install_to_removal() {
                      only where the service said, without the account's token
       rename         give a file or folder another name in its folder
                      PATCH https://graph.microsoft.com/…  inside the backup directory
+      move           move a file or folder to another folder
+                     PATCH https://graph.microsoft.com/…  inside the backup directory
       copy           copy a file or folder within its folder
+                     POST https://graph.microsoft.com/…  inside the backup directory
+      copy-to        copy a file or folder to another folder
                      POST https://graph.microsoft.com/…  inside the backup directory
       delete         move a file or folder to the recycle bin
                      DELETE https://graph.microsoft.com/…  inside the backup directory

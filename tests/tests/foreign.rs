@@ -120,6 +120,41 @@ fn rclone_with_dropbox() {
     assert!(foreign.stored(Service::Dropbox, "").is_empty());
 }
 
+/// A tree listed by what changed, which has ids and no paths, is the tree that folder after folder gives.
+#[test]
+fn rclone_lists_onedrive_by_what_changed() {
+    let foreign = Foreign::new();
+    let room = foreign.shell.path("data");
+    sample(&room);
+    std::fs::remove_file(room.join("sub/fifty.bin")).unwrap();
+    foreign.rclone(&["copy", "data", "onedrive:bk"]).done();
+    // A folder moved into a younger one: what is in it is older than what holds it.
+    foreign.rclone(&["mkdir", "onedrive:bk/young"]).done();
+    foreign.rclone(&["moveto", "onedrive:bk/sub", "onedrive:bk/young/sub2"]).done();
+    let walked = foreign.rclone(&["lsf", "-R", "--hash", "QuickXorHash", "--format", "psh", "onedrive:"]);
+    let walked = walked.lines();
+    let deep = |line: &String| line.contains("young/sub2/deep/leaf.txt");
+    assert!(walked.len() > 30 && walked.iter().any(deep), "{walked:?}");
+    std::fs::create_dir(room.join("young")).unwrap();
+    std::fs::rename(room.join("sub"), room.join("young/sub2")).unwrap();
+
+    let by_what_changed = |words: &[&str]| {
+        foreign.shell.cloud.clear_log();
+        let told = foreign.rclone(&[words, &["--fast-list", "--onedrive-delta"]].concat());
+        let kinds = foreign.shell.cloud.summary().kinds;
+        let delta = kinds.contains_key("onedrive.delta") && !kinds.contains_key("onedrive.children");
+        assert!(delta, "{}: {kinds:?}", told.command);
+        told
+    };
+    let told = by_what_changed(&["lsf", "-R", "--hash", "QuickXorHash", "--format", "psh", "onedrive:"]);
+    assert_eq!(told.lines(), walked);
+    by_what_changed(&["check", "data", "onedrive:bk"]).done();
+    std::fs::write(room.join("ten.bin"), noise(9, 10 << 10)).unwrap();
+    let differs = by_what_changed(&["check", "data", "onedrive:bk"]).failed();
+    assert!(differs.contains("ten.bin") && differs.contains("1 differences found"), "{differs}");
+    foreign.assert_served();
+}
+
 /// One request for each file instead of batches.
 #[test]
 fn rclone_with_dropbox_file_by_file() {

@@ -237,10 +237,40 @@ async fn onedrive_keeps_a_connector_in_its_directory() {
         (json!({"route": "delete", "item": "x", "headers": [["if-match", "x".repeat(40_000)]]}), "header"),
         (json!({"route": "children", "item": "", "query": [["$select", "x".repeat(20_000)]]}), "length"),
     ]);
+    // Where a move or a copy leads.
+    for route in ["move", "copy-to"] {
+        for path in paths() {
+            let argument = json!({"name": "x", "parentReference": {"path": path}}).to_string();
+            all.push((json!({"route": route, "item": "0", "json": argument}), "confine"));
+        }
+        for end in ["other:", "other:/children", "a/b:/../../other", "x\"y", "a*b", "a?b", "a|b", "<a>"] {
+            let argument = json!({"name": "x", "parentReference": {"path": end}}).to_string();
+            all.push((json!({"route": route, "item": "0", "json": argument}), "confine"));
+        }
+        for reference in [
+            r#"{"id":"root"}"#,
+            r#"{"path":"x","id":"root"}"#,
+            r#"{"path":"x","driveId":"b!other"}"#,
+            r#"{"path":"x","siteId":"other"}"#,
+            r#"{"path":"x","path":"/drive/root:/backups/other"}"#,
+            r#"{"path":["x"]}"#,
+            r#"{"path":{"x":"y"}}"#,
+            r#"{"path":7}"#,
+            r#""/drive/root:/backups/other""#,
+        ] {
+            let argument = format!(r#"{{"name":"x","parentReference":{reference}}}"#);
+            all.push((json!({"route": route, "item": "0", "json": argument}), "json"));
+        }
+    }
     refused(&rig, &attached, &all).await;
 
     // What looks like an escape but is a name, or a value, stays what it is.
+    let into = |path: &str| json!({"name": "x", "parentReference": {"path": path}}).to_string();
     let inside = [
+        json!({"route": "move", "item": "000000.bin", "json": into("%2e%2e/other")}),
+        json!({"route": "move", "item": "000000.bin", "json": into("%2e%2e%2fother")}),
+        json!({"route": "move", "item": "000000.bin", "json": into("..%2f..%2f..%2fdrives")}),
+        json!({"route": "copy-to", "item": "000000.bin", "json": into("%2fother")}),
         json!({"route": "stat", "item": "%2e%2e/other"}),
         json!({"route": "stat", "item": "%2e%2e%2fother"}),
         json!({"route": "stat", "item": "..;/other"}),
@@ -253,7 +283,10 @@ async fn onedrive_keeps_a_connector_in_its_directory() {
     stays_inside(&rig, &attached, &inside).await;
     let hidden = json!({"route": "children", "item": "", "query": [["$select", "name&$expand=children#"]]});
     stays_inside(&rig, &attached, &[hidden]).await;
-    assert!(rig.cloud.onedrive().files(ACCOUNT).iter().all(|file| !file.path.contains("escaped")));
+    let files = rig.cloud.onedrive().files(ACCOUNT);
+    assert!(files.iter().all(|file| !file.path.contains("escaped")));
+    let there = |folder: &str| files.iter().filter(|file| file.path.starts_with(folder)).count();
+    assert_eq!((there("/backups/other/"), there("/backups/reach-onedrive/0")), (5, 5), "nothing was moved");
     read_only(&rig, Service::OneDrive, &other).await;
 }
 

@@ -65,8 +65,11 @@ fn the_folder_of_the_application() {
     assert!(paths.iter().any(|path| path.ends_with("/backups/server1/a/b.txt")), "{paths:?}");
     assert_eq!(shell.run(&["ls", "-R", "archive:"]).done(), "a/\na/b.txt");
     shell.run(&["move", "archive:a/b.txt", "archive:a/c.txt"]).done();
-    shell.run(&["rm", "archive:a/c.txt", "--yes"]).done();
-    assert_eq!(shell.run(&["ls", "-R", "archive:"]).done(), "a/");
+    shell.run(&["move", "archive:a/c.txt", "archive:other/c.txt"]).done();
+    let files = shell.cloud.onedrive().files(ACCOUNT);
+    assert!(files.iter().all(|file| file.path.starts_with("/Apps/")), "{files:?}");
+    shell.run(&["rm", "archive:other/c.txt", "--yes"]).done();
+    assert_eq!(shell.run(&["ls", "-R", "archive:"]).done(), "a/\nother/");
 }
 
 #[test]

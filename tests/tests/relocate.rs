@@ -44,13 +44,74 @@ fn another_name_in_the_same_folder() {
 }
 
 #[test]
-fn another_folder_where_the_service_can_be_told_of_it() {
-    let shell = archive(Service::Dropbox);
-    shell.run(&["move", "archive:data/a.txt", "archive:new/place/a.txt"]).done();
-    assert!(listed(&shell).contains(&"new/place/a.txt".to_owned()));
+fn another_folder() {
+    for service in Service::ALL {
+        let shell = archive(service);
+        shell.cloud.clear_log();
+        shell.run(&["move", "archive:data/a.txt", "archive:new/place/a.txt"]).done();
+        shell.run(&["move", "archive:data/deep", "archive:new/deeper"]).done();
+        let log = shell.cloud.log();
+        assert!(log.iter().all(|entry| entry.kind != service.put() && entry.kind != service.staged()));
+        assert_eq!(
+            listed(&shell),
+            [
+                "data/",
+                "data/b.txt",
+                "new/",
+                "new/deeper/",
+                "new/deeper/c.txt",
+                "new/place/",
+                "new/place/a.txt"
+            ],
+            "{service:?}"
+        );
+        shell.run(&["copy", "archive:new", "archive:newer/copy"]).done();
+        let check = shell.run(&["destination", "check", "archive"]);
+        assert!(check.stderr.contains("5 files are as stored"), "what was known is known there: {check}");
+        assert_eq!(check.done(), "", "{service:?}");
+        let told = shell.run(&["move", "archive:new/place/a.txt", "archive:data/b.txt"]).failed(4);
+        assert!(told.contains("something is there already"), "{told}");
+        let told = shell.run(&["move", "archive:new", "archive:new/deeper/new"]).failed(4);
+        assert!(told.contains("nothing can be put into itself") && told.contains("hint: "), "{told}");
+    }
+}
+
+/// A business drive takes no path for its own root; then nothing has happened, and the operator is told what
+/// does it. A private one takes it.
+#[test]
+fn to_the_root_of_a_drive() {
+    for (kind, moves) in [(cloud::DriveKind::Business, false), (cloud::DriveKind::Personal, true)] {
+        let shell = Shell::with(cloud::Options { drive_kind: kind, ..cloud::Options::default() });
+        shell.install(Service::OneDrive).done();
+        shell.add_account("work", Service::OneDrive).done();
+        let create = ["destination", "create", "archive", "--type", "onedrive", "--account", "work"];
+        shell.run(&[&create[..], &["--backup-directory", "/", "--yes"]].concat()).done();
+        let from = shell.room("from");
+        shell.file("from/data/a.txt", "one");
+        shell.run(&["copy", &from, "archive:"]).done();
+        let ran = shell.run(&["move", "archive:data/a.txt", "archive:a.txt"]);
+        let names = listed(&shell);
+        if moves {
+            ran.done();
+            assert!(names.contains(&"a.txt".to_owned()), "{names:?}");
+        } else {
+            let told = ran.failed(1);
+            assert!(told.contains("no such function"), "{told}");
+            assert!(told.contains("hint: copy it to a local folder"), "{told}");
+            assert!(names.contains(&"data/a.txt".to_owned()), "{names:?}");
+        }
+    }
+}
+
+/// Who was granted renames alone goes on with these.
+#[test]
+fn another_folder_is_a_grant_of_its_own() {
     let shell = archive(Service::OneDrive);
-    let told = shell.run(&["move", "archive:data/a.txt", "archive:new/a.txt"]).failed(1);
-    assert!(told.contains("no such function") && told.contains("wharf copy archive:data/a.txt"), "{told}");
+    shell.run(&["grant", "deny", "archive", "move"]).done();
+    shell.run(&["move", "archive:data/a.txt", "archive:data/z.txt"]).done();
+    let told = shell.run(&["move", "archive:data/z.txt", "archive:new/z.txt"]).failed(5);
+    assert!(told.contains("wharf grant allow archive move"), "{told}");
+    assert!(listed(&shell).contains(&"data/z.txt".to_owned()));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(crate) struct Copy {
 /// Give a file, or a folder with everything in it, another path at its destination
 ///
 /// Nothing is replaced: what is at the new path already stays, and the command fails. The folders on
-/// the way are made. OneDrive can only change the name within a folder.
+/// the way are made. Killed and run again, it ends what was begun.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -107,19 +107,19 @@ pub(crate) struct List {
     pub(crate) long: bool,
 }
 
-/// Remove a file, or with --recursive a folder and everything in it
+/// Remove files, or with --recursive folders and everything in them
 ///
-/// On a terminal it asks before a folder is removed. Services keep removed files for a while in their
+/// Several go in one request where the service takes that. On a terminal it asks before a folder is removed. Services keep removed files for a while in their
 /// recycle bin; Wharf does not.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  wharf rm archive:data/old.dump
+  wharf rm archive:data/old.dump archive:data/older.dump
   wharf rm --recursive archive:data/2019")]
 pub(crate) struct Remove {
-    /// A file or folder at a destination, such as archive:data/old.dump
-    #[arg(value_name = "NAME:PATH")]
-    pub(crate) place: Remote,
+    /// Files or folders at one destination, such as archive:data/old.dump
+    #[arg(value_name = "NAME:PATH", required = true)]
+    pub(crate) places: Vec<Remote>,
     /// Remove a folder and everything in it
     #[arg(short, long)]
     pub(crate) recursive: bool,

@@ -6,6 +6,7 @@
 use crate::Datetime;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+const NANOSECONDS_PER_MILLISECOND: u32 = 1_000_000;
 /// An era is 400 years, after which the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
 /// Days from 0000-03-01 to 1970-01-01. Years count from March here, so a leap day comes last.
@@ -52,6 +53,16 @@ pub fn format(moment: &Datetime) -> Option<String> {
     let of_day = moment.seconds.rem_euclid(SECONDS_PER_DAY);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
+}
+
+/// As [`format`], with milliseconds where there are such: for a time that the service gave and is to keep.
+#[must_use]
+pub fn format_fine(moment: &Datetime) -> Option<String> {
+    let whole = format(moment)?;
+    match moment.nanoseconds / NANOSECONDS_PER_MILLISECOND {
+        0 => Some(whole),
+        milliseconds => Some(format!("{}.{milliseconds:03}Z", whole.trim_end_matches('Z'))),
+    }
 }
 
 /// Are they the same moment, as far as a service that keeps whole seconds can tell?
@@ -188,5 +199,16 @@ mod tests {
         for seconds in [SECONDS_MIN - 1, SECONDS_MAX + 1, i64::MIN, i64::MAX] {
             assert_eq!(format(&Datetime { seconds, nanoseconds: 0 }), None);
         }
+    }
+
+    #[test]
+    fn milliseconds_are_written_where_there_are_some() {
+        let check = |seconds: i64, nanoseconds: u32, expected: &str| {
+            assert_eq!(format_fine(&Datetime { seconds, nanoseconds }).as_deref(), Some(expected));
+        };
+        check(1_431_445_838, 250_000_000, "2015-05-12T15:50:38.250Z");
+        check(1_431_445_838, 7_999_999, "2015-05-12T15:50:38.007Z");
+        check(1_431_445_838, 999_999, "2015-05-12T15:50:38Z");
+        check(-1, 500_000_000, "1969-12-31T23:59:59.500Z");
     }
 }

@@ -16,6 +16,7 @@ use crate::broker::Call;
 use crate::catalog::Shelf;
 use crate::destination::{Destination, Destinations};
 use crate::entry::Mode;
+use crate::hint::Hint as _;
 use crate::ownership::{self, Mark, Own, Owner, Server};
 use crate::path::RelativePath;
 use crate::sandbox::operation::{self, Cause, Refusal, Space};
@@ -246,6 +247,48 @@ impl Attached {
         let refusal = Refusal::BadName(reason);
         let problem = operation::Error::Refused { refusal, cause: None };
         Err(self.error(operation, path, problem))
+    }
+
+    /// The journal does not take what must be noted.
+    pub(super) fn unnoted(
+        &self,
+        operation: &'static str,
+        path: &RelativePath,
+        error: &crate::journal::Error,
+    ) -> Error {
+        let cause = Cause { remedy: error.hint(), ..Cause::new(error.to_string()) };
+        self.refused(operation, path, Refusal::Unavailable, cause)
+    }
+
+    /// Something was asked of the service, and nobody can tell what came of it.
+    pub(crate) fn in_doubt(&self, operation: &'static str, path: &RelativePath, said: String) -> Error {
+        let name = self.name();
+        let remedy = format!(
+            "see what is there with `wharf ls -R {name}:{path}`; if it is not whole, remove it with `wharf rm -r {name}:{path}` and run the same command again"
+        );
+        self.refused(operation, path, Refusal::Lost, Cause { remedy: Some(remedy), ..Cause::new(said) })
+    }
+
+    /// Nothing goes into itself. Asked before anything is done, or the folder to hold it would be made in it.
+    pub(super) fn not_into_itself(
+        &self,
+        operation: &'static str,
+        from: &RelativePath,
+        to: &RelativePath,
+    ) -> Result<(), Error> {
+        let names = self.manifest().names;
+        let keys = |path: &RelativePath| -> Vec<String> {
+            path.names().map(|name| names.key(name).into_owned()).collect()
+        };
+        let (inner, outer) = (keys(to), keys(from));
+        if from.is_root() || inner.len() <= outer.len() || !inner.starts_with(&outer) {
+            return Ok(());
+        }
+        let cause = Cause {
+            remedy: Some(format!("give it a path that does not lie in `{from}`")),
+            ..Cause::new(format!("`{to}` lies in `{from}`, and nothing can be put into itself"))
+        };
+        Err(self.refused(operation, from, Refusal::WrongKind, cause))
     }
 
     /// Is the directory ours? Our mark is left if there is none.

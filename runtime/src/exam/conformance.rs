@@ -8,6 +8,7 @@
 
 mod files;
 mod places;
+mod relocations;
 mod removals;
 mod uploads;
 

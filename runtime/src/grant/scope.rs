@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::manifest::{
     Access, Address, Credential, JsonPlace, JsonRule, Manifest, MintSource, PayloadKind, Permission, Piece,
-    Replay, Route, Template,
+    Replay, Route,
 };
 
 /// The line of a route that changes something at the service.
@@ -67,17 +67,12 @@ fn lines(manifest: &Manifest, route: &Route) -> BTreeSet<String> {
     let condition = condition.unwrap_or_default();
     match &route.address {
         Address::Built { template, at_root, item_forbid } => {
-            let forbidden: String = item_forbid.iter().collect();
-            let bound = if template.has_item() && !forbidden.is_empty() {
-                format!(" ({{item}} without any of {forbidden})")
-            } else {
-                String::new()
-            };
+            let bound = if template.has_item() { without(item_forbid) } else { String::new() };
             lines.insert(format!("{} {template}{bound}{condition}", route.method.as_str()));
             let method = route.method.as_str();
             lines.extend(at_root.iter().map(|at_root| format!("{method} {at_root}{condition}")));
             let templates = std::iter::once(template).chain(at_root);
-            lines.extend(templates.flat_map(|template| blanks(manifest, template)));
+            lines.extend(templates.flat_map(|template| blanks(manifest, &template.pieces)));
         }
         Address::Minted { name, hosts } => {
             let method = route.method.as_str();
@@ -91,7 +86,10 @@ fn lines(manifest: &Manifest, route: &Route) -> BTreeSet<String> {
     lines.extend(route.query.iter().map(|key| format!("query {key}")));
     lines.extend(route.headers.iter().map(|name| format!("header {name}")));
     lines.extend(route.accept_headers.iter().map(|name| format!("reads the reply's header {name}")));
-    lines.extend(route.json.iter().flat_map(arguments));
+    if let Some(json) = &route.json {
+        lines.extend(arguments(json, route.item_forbid()));
+        lines.extend(json.confine.iter().flat_map(|one| blanks(manifest, &one.pieces)));
+    }
     lines.extend(carried(route.payload).iter().map(|what| (*what).to_owned()));
     for mint in &route.mints {
         lines.extend(
@@ -120,9 +118,15 @@ fn place(source: &MintSource) -> String {
     }
 }
 
+/// Where no name may have any of these characters.
+fn without(item_forbid: &[char]) -> String {
+    let forbidden: String = item_forbid.iter().collect();
+    if forbidden.is_empty() { String::new() } else { format!(" ({{item}} without any of {forbidden})") }
+}
+
 /// What the blanks of an address can be filled with.
-fn blanks<'a>(manifest: &'a Manifest, template: &'a Template) -> impl Iterator<Item = String> + 'a {
-    template.pieces.iter().filter_map(|piece| match piece {
+fn blanks<'a>(manifest: &'a Manifest, pieces: &'a [Piece]) -> impl Iterator<Item = String> + 'a {
+    pieces.iter().filter_map(|piece| match piece {
         Piece::Bound(name) => {
             let binding = manifest.bind.get(name)?;
             let (set, option, unset) = (&binding.set, &binding.option, &binding.unset);
@@ -132,18 +136,16 @@ fn blanks<'a>(manifest: &'a Manifest, template: &'a Template) -> impl Iterator<I
     })
 }
 
-fn arguments(json: &JsonRule) -> Vec<String> {
+fn arguments(json: &JsonRule, item_forbid: &[char]) -> Vec<String> {
     let place = match &json.place {
         JsonPlace::Body => "the body".to_owned(),
         JsonPlace::Header(name) => format!("the header {name}"),
     };
-    let confined =
-        json.confine.iter().map(|one| format!("{} as {}{{item}}{}", one.key, one.before, one.after));
-    let confined: Vec<String> = confined.collect();
+    let confined: Vec<String> = json.confine.iter().map(|one| format!("{} as {one}", one.key)).collect();
     let confined = if confined.is_empty() {
         "none of them held inside the backup directory".to_owned()
     } else {
-        format!("inside the backup directory: {}", confined.join(", "))
+        format!("inside the backup directory: {}{}", confined.join(", "), without(item_forbid))
     };
     let mut lines = vec![format!("arguments in {place}, {confined}")];
     lines.extend(json.keys.iter().map(|key| format!("argument {key}")));

@@ -14,7 +14,8 @@ fn described() -> Value {
     json!({
         "id": "dev.wharf.test", "version": "1.0.0", "world": crate::manifest::WORLD, "type": "test", "name": "Test",
         "roles": ["destination"],
-        "bind": { "drive": { "option": "drive_id", "set": "drives/{}", "unset": "me/drive" } },
+        "bind": { "drive": { "option": "drive_id", "set": "drives/{}", "unset": "me/drive" },
+            "drive-path": { "option": "drive_id", "set": "drives/{}", "unset": "drive" } },
         "routes": [
             { "name": "list", "does": "list a folder", "method": "GET",
               "url": "https://graph.example.com/v1/{drive}/root:{item}:/children",
@@ -33,7 +34,11 @@ fn described() -> Value {
               "json": { "in": "header:Api-Arg", "keys": ["path", "parent"], "confine": { "path": "{item}", "parent": "/drive/root:{item}" } },
               "access": "read", "credential": "account", "replay": "safe" },
             { "name": "erase", "does": "delete for good", "method": "DELETE", "url": "https://api.example.com/2/files{item}",
-              "only_with": "for_good", "access": "write", "credential": "account", "replay": "safe" }
+              "only_with": "for_good", "access": "write", "credential": "account", "replay": "safe" },
+            { "name": "move", "does": "move to another folder", "method": "PATCH",
+              "url": "https://graph.example.com/v1/{drive}/root:{item}", "item_forbid": ":",
+              "json": { "in": "body", "keys": ["name", "parent/path"], "confine": { "parent/path": "/{drive-path}/root:{item-encoded}" } },
+              "access": "write", "credential": "account", "replay": "safe" }
         ],
         "oauth": { "token": "https://login.example.com/token", "scopes": { "read": ["r"], "write": ["w"] } },
         "options": { "type": "object", "properties": { "drive_id": { "type": "string", "description": "which drive" },
@@ -79,7 +84,7 @@ fn addresses_are_built_inside_the_backup_directory() {
     check("/b", json!({}), "a/ü #%?.txt", "me/drive/root:/b/a/%C3%BC%20%23%25%3F.txt:/children");
     check("/", json!({}), "", "me/drive/root/children");
     check("/", json!({}), "a", "me/drive/root:/a:/children");
-    check("/b", json!({ "drive_id": "b!x/../y" }), "a", "drives/b%21x%2F..%2Fy/root:/b/a:/children");
+    check("/b", json!({ "drive_id": "b!x/../y" }), "a", "drives/b!x%2F..%2Fy/root:/b/a:/children");
     // Encoded dots stay a name: the percent sign itself is encoded.
     check("/b", json!({}), "%2e%2e/%2F", "me/drive/root:/b/%252e%252e/%252F:/children");
 }
@@ -188,6 +193,37 @@ fn paths_in_json_are_made_absolute_by_the_host() {
     assert_eq!(header(grant_of("/", json!({}), false), ""), r#"{"path":"","parent":"/drive/root:"}"#);
 }
 
+/// Where a move leads is the host's text, name by name: nothing in it is decoded into a way out, and no
+/// option of the destination is a connector's to say.
+#[test]
+fn a_path_that_a_service_decodes_stays_inside() {
+    let into = |path: &str| Ask {
+        item: Some("a".to_owned()),
+        ..arguments("move", json!({ "parent": { "path": path } }))
+    };
+    let check = |directory: &str, options: Value, path: &str, expected: &str| {
+        let allowed = grant_of(directory, options, false).allow(&into(path), None).unwrap();
+        let body: Value = serde_json::from_slice(allowed.json_body().unwrap()).unwrap();
+        assert_eq!(body["parent"]["path"], expected);
+    };
+    check("/b", json!({}), "c/d", "/drive/root:/b/c/d");
+    check("/b", json!({}), "", "/drive/root:/b");
+    check("/", json!({}), "", "/drive/root:");
+    check("/b c", json!({}), "%2e%2e/%2F/ü", "/drive/root:/b%20c/%252e%252e/%252F/%C3%BC");
+    check("/b", json!({ "drive_id": "b!X/../Y" }), "c", "/drives/b!X%2F..%2FY/root:/b/c");
+    let refused = |ask: Ask, rule: &str| {
+        let denial = grant().allow(&ask, None).unwrap_err();
+        assert_eq!(denial.rule(), rule, "{ask:?}: {denial}");
+    };
+    for path in ["..", "../server2", "c/../../server2", "/server2", "c:/children", "c:", "c\\d", "c\nd"] {
+        refused(into(path), "confine");
+    }
+    for parent in [json!({ "id": "x" }), json!({ "driveId": "x" }), json!("/x"), json!({ "path": ["/x"] })] {
+        let ask = Ask { item: Some("a".to_owned()), ..arguments("move", json!({ "parent": parent })) };
+        refused(ask, "json");
+    }
+}
+
 #[test]
 fn handles_are_good_for_their_route_only() {
     let ask = |route: &str| Ask { route: route.to_owned(), ..Ask::default() };
@@ -241,6 +277,19 @@ fn secrets_of_an_address_are_not_shown() {
 }
 
 proptest::proptest! {
+    #[test]
+    fn no_decoded_path_escapes(name in "[a-z./%\\\\: 0-9A-F]{0,20}") {
+        let asked = arguments("move", json!({ "parent": { "path": name } }));
+        if let Ok(allowed) = grant().allow(&Ask { item: Some("a".to_owned()), ..asked }, None) {
+            let body: Value = serde_json::from_slice(allowed.json_body().unwrap()).unwrap();
+            let path = body["parent"]["path"].as_str().unwrap().to_owned();
+            let below = path.strip_prefix("/drive/root:/backups/server1").unwrap();
+            let decoded = percent_encoding::percent_decode_str(below).decode_utf8().unwrap();
+            let whole = if name.is_empty() { String::new() } else { format!("/{name}") };
+            proptest::prop_assert_eq!(decoded, whole);
+        }
+    }
+
     #[test]
     fn no_item_escapes(name in "[a-z./%\\\\: ]{0,20}") {
         if let Ok(allowed) = grant().allow(&item(&name), None) {
@@ -368,6 +417,18 @@ fn a_route_that_became_wider_is_not_in_force_until_somebody_agrees() {
         &|text| text["routes"][4]["json"]["confine"] = json!({ "path": "{item}" }),
         "read",
         &["arguments in the header api-arg, inside the backup directory: path as {item}"],
+    );
+    check(
+        &|text| text["routes"][6]["json"]["confine"] = json!({ "parent/path": "/drive/root:{item-encoded}" }),
+        "move",
+        &[
+            "arguments in the body, inside the backup directory: parent/path as /drive/root:{item-encoded} ({item} without any of :)",
+        ],
+    );
+    check(
+        &|text| text["bind"]["drive-path"]["unset"] = json!("drives/x"),
+        "move",
+        &["{drive-path} is drives/{} by the option drive_id, else drives/x"],
     );
     check(
         &|text| text["routes"][4]["json"]["keys"] = json!(["path", "parent", "id"]),

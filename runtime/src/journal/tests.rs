@@ -105,3 +105,87 @@ async fn what_no_service_keeps_is_forgotten() {
     });
     assert_eq!(count.await.unwrap(), 1);
 }
+
+/// What `begin_relocation` says of an earlier one.
+async fn begun(journal: &Journal, way: Way, from: &str, to: &str) -> Option<Option<String>> {
+    let begun = journal.begin_relocation(way, &path(from), &path(to)).await.unwrap();
+    begun.map(|begun| begun.job)
+}
+
+#[tokio::test]
+async fn a_relocation_passes_on_when_its_owner_is_gone() {
+    let (_folder, home) = scratch();
+    let first = journal(&home).await;
+    assert_eq!(begun(&first, Way::Copy, "a", "b").await, None);
+    first.note_job(&path("b"), "wharf1.job").await.unwrap();
+    let second = journal(&home).await;
+    assert_eq!(begun(&second, Way::Copy, "a", "b").await, None, "it is under way");
+    second.end_relocation(&path("b"), None).await.unwrap();
+    drop((first, second));
+    let third = journal(&home).await;
+    assert_eq!(begun(&third, Way::Copy, "a", "b").await, Some(Some("wharf1.job".to_owned())));
+    third.end_relocation(&path("b"), None).await.unwrap();
+    assert_eq!(begun(&third, Way::Copy, "a", "b").await, None, "it has ended");
+}
+
+#[tokio::test]
+async fn another_relocation_to_the_path_is_another() {
+    for (way, from) in [(Way::Move, "a"), (Way::Copy, "other")] {
+        let (_folder, home) = scratch();
+        let first = journal(&home).await;
+        assert_eq!(begun(&first, Way::Copy, "a", "b").await, None);
+        drop(first);
+        let second = journal(&home).await;
+        assert_eq!(begun(&second, way, from, "b").await, None);
+        drop(second);
+        assert_eq!(begun(&journal(&home).await, Way::Copy, "a", "b").await, None, "{way:?} {from}");
+    }
+}
+
+#[tokio::test]
+async fn a_relocation_ends_with_what_the_catalog_knows() {
+    for (way, expected) in [
+        (Way::Copy, &["a", "a/b", "a/ü/c", "ab", "d/é", "d/é/b", "d/é/ü/c"][..]),
+        (Way::Move, &["ab", "d/é", "d/é/b", "d/é/ü/c"]),
+    ] {
+        let (_folder, home) = scratch();
+        let own = journal(&home).await;
+        let revised = |place: &str| catalog::Entry {
+            revision: Some("r".to_owned()),
+            block_sha256: Some([4; 32]),
+            ..file(place)
+        };
+        own.shelf().record(["a", "a/b", "a/ü/c", "ab"].map(revised).to_vec()).await.unwrap();
+        assert_eq!(begun(&own, way, "a", "d/é").await, None);
+        let done = Done { way, from: path("a"), file: Some(revised("d/é")) };
+        own.end_relocation(&path("d/é"), Some(done)).await.unwrap();
+        let known = own.shelf().under(&path(""), None).await.unwrap();
+        let paths: Vec<&str> = known.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, expected);
+        let carried = own.shelf().get(&path("d/é/ü/c")).await.unwrap().unwrap();
+        assert_eq!((carried.revision, carried.block_sha256), (None, Some([4; 32])));
+        assert!(carried.stored_at > SystemTime::UNIX_EPOCH, "newer than what a survey found before");
+    }
+}
+
+#[tokio::test]
+async fn the_jobs_of_relocations_are_sealed_anew() {
+    let (_folder, home) = scratch();
+    let first = journal(&home).await;
+    for (place, job) in [("kept", "same"), ("changed", "old"), ("lost", "damaged")] {
+        assert_eq!(begun(&first, Way::Copy, "a", place).await, None);
+        first.note_job(&path(place), job).await.unwrap();
+    }
+    assert_eq!(begun(&first, Way::Move, "a", "none").await, None);
+    let anew = |destination: &str, job: &str| match (destination, job) {
+        ("archive", "same") => Some("same".to_owned()),
+        ("archive", "old") => Some("new".to_owned()),
+        (_, _) => None,
+    };
+    assert_eq!(reseal(first.shelf().state(), anew).await.unwrap(), (1, 1));
+    drop(first);
+    let second = journal(&home).await;
+    for (place, job) in [("kept", Some("same")), ("changed", Some("new")), ("lost", None)] {
+        assert_eq!(begun(&second, Way::Copy, "a", place).await, Some(job.map(str::to_owned)), "{place}");
+    }
+}

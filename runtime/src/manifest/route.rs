@@ -14,6 +14,10 @@ pub(super) use parse::Raw;
 /// What one name of a path is encoded with: everything but RFC 3986's unreserved characters.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The same for the value of an option: ids of drives have a `!`, and the service that gives them writes it
+/// plainly in paths.
+const OPTION: &AsciiSet = &NAME.remove(b'!');
+
 /// One thing that a connector can ask.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -45,6 +49,17 @@ pub struct Route {
     pub accept_headers: Vec<String>,
     /// The option without which it is refused, granted or not: for what an operator must want by name.
     pub only_with: Option<String>,
+}
+
+impl Route {
+    /// Characters that no name in a path of it may have.
+    #[must_use]
+    pub fn item_forbid(&self) -> &[char] {
+        match &self.address {
+            Address::Built { item_forbid, .. } => item_forbid,
+            Address::Minted { .. } => &[],
+        }
+    }
 }
 
 /// An HTTP method that a route may use.
@@ -84,7 +99,7 @@ pub enum Address {
         template: Template,
         /// The address when `{item}` would be empty.
         at_root: Option<Template>,
-        /// Characters that no name in `{item}` may have.
+        /// Characters that no name in `{item}` may have, nor in a path of the JSON arguments.
         item_forbid: Vec<char>,
     },
     /// To an address that an earlier reply minted.
@@ -136,41 +151,57 @@ impl Template {
 
     /// The path with its blanks filled: `item` as an absolute, unencoded path, empty for the root.
     pub fn path<'a>(&self, item: &str, bound: impl Fn(&str) -> Option<&'a str>) -> String {
-        let mut path = String::new();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(text) => path.push_str(text),
-                Piece::Bound(name) => path.push_str(bound(name).unwrap_or_default()),
-                Piece::Item => {
-                    for name in item.split('/').filter(|name| !name.is_empty()) {
-                        path.push('/');
-                        path.push_str(&encode(name));
-                    }
+        fill(&self.pieces, item, bound)
+    }
+}
+
+/// Fill the blanks, the names of `item` percent-encoded.
+fn fill<'a>(pieces: &[Piece], item: &str, bound: impl Fn(&str) -> Option<&'a str>) -> String {
+    let mut path = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Literal(text) => path.push_str(text),
+            Piece::Bound(name) => path.push_str(bound(name).unwrap_or_default()),
+            Piece::Item => {
+                for name in item.split('/').filter(|name| !name.is_empty()) {
+                    path.push('/');
+                    path.push_str(&encode(name));
                 }
             }
         }
-        path
     }
+    path
+}
+
+/// Write pieces as the manifest has them.
+fn write_pieces(formatter: &mut fmt::Formatter<'_>, pieces: &[Piece], item: &str) -> fmt::Result {
+    for piece in pieces {
+        match piece {
+            Piece::Literal(text) => formatter.write_str(text)?,
+            Piece::Bound(name) => write!(formatter, "{{{name}}}")?,
+            Piece::Item => write!(formatter, "{{{item}}}")?,
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Template {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "https://{}", self.host)?;
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(text) => formatter.write_str(text)?,
-                Piece::Bound(name) => write!(formatter, "{{{name}}}")?,
-                Piece::Item => formatter.write_str("{item}")?,
-            }
-        }
-        Ok(())
+        write_pieces(formatter, &self.pieces, Confine::ITEM)
     }
 }
 
 /// A name, percent-encoded so that it stays one name.
 #[must_use]
-pub(super) fn encode(name: &str) -> String {
+fn encode(name: &str) -> String {
     utf8_percent_encode(name, NAME).to_string()
+}
+
+/// The value of an option, percent-encoded so that it stays one name.
+#[must_use]
+pub(super) fn encode_option(value: &str) -> String {
+    utf8_percent_encode(value, OPTION).to_string()
 }
 
 /// A host, or every host below a domain.
@@ -245,10 +276,37 @@ pub enum JsonPlace {
 pub struct Confine {
     /// Which.
     pub key: KeyPattern,
-    /// Text before the absolute path.
-    pub before: String,
-    /// Text after it.
-    pub after: String,
+    /// What the text is made of; [`Piece::Item`] once.
+    pub pieces: Vec<Piece>,
+    /// Does the service decode what it reads, so that each name must be percent-encoded to stay one name?
+    pub encoded: bool,
+}
+
+impl Confine {
+    /// The blank for a path as it is.
+    pub(super) const ITEM: &str = "item";
+    /// The blank for a path of percent-encoded names.
+    pub(super) const ITEM_ENCODED: &str = "item-encoded";
+
+    /// The text for `item`, an absolute, unencoded path, empty for the service's root.
+    pub fn text<'a>(&self, item: &str, bound: impl Fn(&str) -> Option<&'a str>) -> String {
+        if self.encoded {
+            return fill(&self.pieces, item, bound);
+        }
+        let piece = |piece: &Piece| match piece {
+            Piece::Literal(text) => text.clone(),
+            Piece::Bound(name) => bound(name).unwrap_or_default().to_owned(),
+            Piece::Item => item.to_owned(),
+        };
+        self.pieces.iter().map(piece).collect()
+    }
+}
+
+impl fmt::Display for Confine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let item = if self.encoded { Self::ITEM_ENCODED } else { Self::ITEM };
+        write_pieces(formatter, &self.pieces, item)
+    }
 }
 
 /// The path of a JSON key; `*` stands for one level of any name.

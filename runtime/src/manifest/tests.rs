@@ -107,7 +107,10 @@ fn what_does_not_hold_together_is_refused() {
     check("/routes/1/url", json!("https://api.example.com/"), "one of the two");
     check("/routes/2/json/in", json!("header:Host"), "may be sent");
     check("/routes/2/json/confine", json!({ "other": "{item}" }), "does not list");
-    check("/routes/2/json/confine", json!({ "path": "/fixed" }), "needs `{item}` once");
+    check("/routes/2/json/confine", json!({ "path": "/fixed" }), "needs one of `{item}`");
+    check("/routes/2/json/confine", json!({ "path": "{item}{item-encoded}" }), "needs one of `{item}`");
+    check("/routes/2/json/confine", json!({ "path": "{item}{item}" }), "has `{item}` twice");
+    check("/routes/2/json/confine", json!({ "path": "/{nowhere}{item}" }), "has the blank `nowhere`");
     check("/routes/2/payload", json!("bytes"), "beside JSON");
     check("/options/properties/drive_id/type", json!("array"), "unknown variant");
     check("/options/required", json!(["other"]), "not a property");
@@ -176,7 +179,7 @@ fn options_are_held_to_their_schema() {
         json!({ "drive_id": 5 }),
         Some("the option `drive_id` must be text of at most 1024 bytes without control characters"),
     );
-    assert_eq!(manifest.bind["drive"].fill(Some("b!a/../x")), "drives/b%21a%2F..%2Fx");
+    assert_eq!(manifest.bind["drive"].fill(Some("b!a/../x")), "drives/b!a%2F..%2Fx");
     assert_eq!(manifest.bind["drive"].fill(None), "me/drive");
 }
 

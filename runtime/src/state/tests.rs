@@ -44,7 +44,7 @@ async fn a_newer_database_is_refused() {
     drop(state);
     let error = State::open(&home).unwrap_err();
     assert!(
-        error.to_string().ends_with("was written by a newer Wharf (schema 7; this one knows 5)"),
+        error.to_string().ends_with("was written by a newer Wharf (schema 7; this one knows 6)"),
         "{error}"
     );
 }

@@ -216,6 +216,8 @@ pub(super) const CASES: &[Case] = &[
             (REACH, "dropbox_keeps_a_connector_in_its_directory"),
             (GRANT, "items_cannot_leave_the_backup_directory"),
             (GRANT, "no_item_escapes"),
+            (GRANT, "a_path_that_a_service_decodes_stays_inside"),
+            (GRANT, "no_decoded_path_escapes"),
             (REACH, "a_method_that_writes_cannot_be_declared_to_read"),
         ],
     ),

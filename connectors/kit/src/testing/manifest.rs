@@ -134,26 +134,38 @@ fn check_json(route: &Value, request: &Request<'_, Source>) {
     if text(rule, "in") == Some("body") {
         assert!(matches!(request.payload, Payload::None), "{request:?}: the arguments are the body");
     }
-    check_keys(rule, "", &arguments);
+    check_keys(rule, text(route, "item_forbid").unwrap_or_default(), "", &arguments);
 }
 
-fn check_keys(rule: &Value, place: &str, value: &Value) {
+fn check_keys(rule: &Value, item_forbid: &str, place: &str, value: &Value) {
     if let Some(template) = rule.get("confine").and_then(|confine| confine.get(place)) {
-        assert_eq!(template.as_str(), Some("{item}"), "the template of `{place}`");
+        let template = template.as_str().unwrap_or_default();
+        let items = ["{item}", "{item-encoded}"].map(|blank| template.matches(blank).count());
+        assert_eq!(items.iter().sum::<usize>(), 1, "the template of `{place}`");
         let Some(path) = value.as_str() else { panic!("`{place}` holds a path") };
-        check_path(path, "");
+        check_path(path, item_forbid);
     }
     match value {
         Value::Object(members) => {
             for (key, value) in members {
                 let place = if place.is_empty() { key.clone() } else { format!("{place}/{key}") };
                 let permitted = rule.get("keys").and_then(Value::as_array).into_iter().flatten();
-                let permitted = permitted.filter_map(Value::as_str).any(|pattern| fits(pattern, &place));
+                // An object may be what leads to a key that is listed.
+                let leads = value.is_object() || value.is_array();
+                let below = |pattern: &str| {
+                    let levels: Vec<&str> = pattern.split('/').take(place.split('/').count()).collect();
+                    leads && fits(&levels.join("/"), &place)
+                };
+                let permitted = permitted
+                    .filter_map(Value::as_str)
+                    .any(|pattern| fits(pattern, &place) || below(pattern));
                 assert!(permitted, "the JSON key `{place}` is not permitted");
-                check_keys(rule, &place, value);
+                check_keys(rule, item_forbid, &place, value);
             }
         }
-        Value::Array(elements) => elements.iter().for_each(|value| check_keys(rule, place, value)),
+        Value::Array(elements) => {
+            elements.iter().for_each(|value| check_keys(rule, item_forbid, place, value))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Removals, moves and copies, how full the service is, and what changed.
+//! Removals, and what changed.
 
 use super::{Stop, Suite, given, need, path, word};
 use crate::attached::Error;
@@ -39,54 +39,6 @@ impl Suite<'_> {
         let expected = ["ok", "not-found", "ok"].map(str::to_owned).to_vec();
         self.check("many have a result each, in order", words, Some(expected));
         Ok(())
-    }
-
-    pub(super) async fn relocations(&mut self) -> Result<(), Stop> {
-        for name in ["file", "there", "folder/one"] {
-            need("put a file", self.put(&format!("mv/{name}"), name.as_bytes(), Mode::Replace).await)?;
-        }
-        let moved = self.attached.relocate(&path("mv/file"), &path("mv/moved")).await;
-        self.check_word("give a file another name", &moved, &["ok", "unsupported"]);
-        if moved.is_ok() {
-            self.renamed().await;
-        }
-        let away = self.attached.relocate(&path("mv/there"), &path("elsewhere/there")).await;
-        self.check_word("move to another folder", &away, &["ok", "unsupported"]);
-        let place = if away.is_ok() { "elsewhere/there" } else { "mv/there" };
-        let bytes = self.read(place, 0, None).await.ok().flatten();
-        self.check("it is where it says, whole", bytes, Some(b"there".to_vec()));
-        let copy = format!("{place}.copy");
-        let copied = self.attached.copy(&path(place), &path(&copy)).await;
-        self.check_word("copy a file at the service", &copied, &["ok", "unsupported"]);
-        if copied.is_ok() {
-            let bytes = self.read(&copy, 0, None).await.ok().flatten();
-            self.check("the copy has its bytes", bytes, Some(b"there".to_vec()));
-            let again = self.attached.copy(&path(place), &path(&copy)).await;
-            self.check_word("a copy replaces nothing", &again, &["exists"]);
-        }
-        let space = self.attached.usage().await;
-        self.check_word("ask how full it is", &space, &["ok", "unsupported"]);
-        let sane = space
-            .ok()
-            .is_none_or(|space| space.used.zip(space.total).is_none_or(|(used, total)| used <= total));
-        self.check("no more is used than there is", sane, true);
-        Ok(())
-    }
-
-    /// After `mv/file` became `mv/moved`.
-    async fn renamed(&mut self) {
-        let bytes = self.read("mv/moved", 0, None).await.ok().flatten();
-        self.check("it is the same file", bytes, Some(b"file".to_vec()));
-        let old = self.stat("mv/file").await;
-        self.check_word("its old name is free", &old, &["not-found"]);
-        let over = self.attached.relocate(&path("mv/moved"), &path("mv/there")).await;
-        self.check_word("nothing is replaced", &over, &["exists"]);
-        let missing = self.attached.relocate(&path("mv/none"), &path("mv/some")).await;
-        self.check_word("move nothing", &missing, &["not-found"]);
-        let folder = self.attached.relocate(&path("mv/folder"), &path("mv/other")).await;
-        self.check_word("give a folder another name", &folder, &["ok"]);
-        let bytes = self.read("mv/other/one", 0, None).await.ok().flatten();
-        self.check("what is in it goes along", bytes, Some(b"folder/one".to_vec()));
     }
 
     /// The files that changed, by name, those that are gone as `-`; and what gets the next changes.

@@ -97,7 +97,7 @@ impl Raw {
         let field = |part: &str| format!("routes/{}/{part}", self.name);
         check_phrase(&field("does"), &self.does)?;
         let address = self.address(bind)?;
-        let json = self.json.as_ref().map(|json| json.parse(&field("json"))).transpose()?;
+        let json = self.json.as_ref().map(|json| json.parse(&field("json"), bind)).transpose()?;
         if let Some(JsonPlace::Header(name)) = json.as_ref().map(|json| &json.place)
             && self.headers.contains(name)
         {
@@ -191,7 +191,7 @@ impl Raw {
 }
 
 impl RawJson {
-    fn parse(&self, field: &str) -> Result<JsonRule, Error> {
+    fn parse(&self, field: &str, bind: &BTreeMap<String, Binding>) -> Result<JsonRule, Error> {
         let place = match self.r#in.split_once(':') {
             None if self.r#in == "body" => JsonPlace::Body,
             Some(("header", name)) if is_sendable(&name.to_ascii_lowercase()) && is_token(name) => {
@@ -216,17 +216,14 @@ impl RawJson {
         let mut confine = Vec::new();
         for (key, template) in &self.confine {
             let key = pattern(key)?;
-            let halves = template.split_once("{item}").filter(|(_, after)| !after.contains("{item}"));
-            let Some((before, after)) = halves else {
-                return Err(problem(format!("{field}/confine"), "needs `{item}` once in each value"));
-            };
             if !keys.contains(&key) {
                 return Err(problem(
                     format!("{field}/confine"),
                     format!("names `{key}`, which `keys` does not list"),
                 ));
             }
-            confine.push(Confine { key, before: before.to_owned(), after: after.to_owned() });
+            let parsed = parse_confine(key, template, bind);
+            confine.push(parsed.map_err(|text| problem(format!("{field}/confine"), text))?);
         }
         Ok(JsonRule { place, keys, confine })
     }
@@ -261,6 +258,25 @@ fn parse_template(text: &str, bind: &BTreeMap<String, Binding>) -> Result<Templa
     Ok(Template { host: host.to_owned(), pieces })
 }
 
+/// How a path inside a text is written: one of the two blanks for it, and those of `bind`.
+fn parse_confine(
+    key: KeyPattern,
+    template: &str,
+    bind: &BTreeMap<String, Binding>,
+) -> Result<Confine, String> {
+    let (item, item_encoded) = (blank(Confine::ITEM), blank(Confine::ITEM_ENCODED));
+    let encoded = template.contains(&item_encoded);
+    if encoded == template.contains(&item) {
+        return Err("needs one of `{item}` and `{item-encoded}` in each value".to_owned());
+    }
+    let pieces = parse_pieces(&template.replace(&item_encoded, &item), bind)?;
+    Ok(Confine { key, pieces, encoded })
+}
+
+fn blank(name: &str) -> String {
+    format!("{{{name}}}")
+}
+
 fn parse_pieces(path: &str, bind: &BTreeMap<String, Binding>) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut rest = path;
@@ -272,7 +288,7 @@ fn parse_pieces(path: &str, bind: &BTreeMap<String, Binding>) -> Result<Vec<Piec
         if !literal.is_empty() {
             pieces.push(Piece::Literal(literal.to_owned()));
         }
-        if name == "item" {
+        if name == Confine::ITEM {
             if pieces.contains(&Piece::Item) {
                 return Err("has `{item}` twice".to_owned());
             }

@@ -15,7 +15,7 @@ use super::drive::Drive;
 use super::node::Key;
 use super::route::{self, Context, Refusal};
 use super::switches::{Conflict, DriveKind};
-use super::{Failure, OneDrive, Table, item, ticket};
+use super::{Failure, OneDrive, Table, reference, ticket};
 use crate::call::Call;
 use crate::reply::{Answer, Reply};
 use crate::seal;
@@ -76,7 +76,7 @@ pub(crate) async fn start(context: &Context<'_>, address: &Address, call: &mut C
     let shared = context.drive(&address.drive)?;
     let mut drive = lock(&shared);
     let source = context.resolve(&mut drive, address)?;
-    let parent = item::new_parent(&mut drive, source, &document)?;
+    let parent = reference::folder(context, &mut drive, source, &document)?;
     let original = drive.get(source)?;
     let parent = parent.or(original.parent).ok_or_else(|| Failure::invalid("The root cannot be copied"))?;
     let name = document.get("name").and_then(Value::as_str);

@@ -10,7 +10,7 @@ use super::drive::Drive;
 use super::node::{Item, Key, Times};
 use super::route::{self, Context};
 use super::switches::{Conflict, DriveKind};
-use super::{Failure, is_same_drive, name, split, view};
+use super::{Failure, name, reference, view};
 use crate::call::Call;
 use crate::reply::{Answer, Reply};
 use crate::sync::lock;
@@ -41,7 +41,7 @@ pub(crate) async fn update(context: &Context<'_>, address: &Address, call: &mut 
     check_match(&drive, key, call)?;
     drive.check_unlocked(key)?;
     let times = times(&document, drive.kind, drive.get(key)?)?;
-    let parent = new_parent(&mut drive, key, &document)?;
+    let parent = reference::folder(context, &mut drive, key, &document)?;
     let named = document.get("name").and_then(Value::as_str);
     let now = context.service.clock.now();
     if parent.is_some() || named.is_some() {
@@ -102,30 +102,6 @@ pub(crate) fn check_match(drive: &Drive, key: Key, call: &Call) -> Result<(), Fa
         Some(tag) if !view::matches(drive.kind, item, tag) => Err(Failure::modified()),
         Some(_) | None => Ok(()),
     }
-}
-
-/// The folder a document moves an item to, if it names one.
-pub(crate) fn new_parent(drive: &mut Drive, key: Key, document: &Value) -> Result<Option<Key>, Failure> {
-    let Some(reference) = document.get("parentReference") else {
-        return Ok(None);
-    };
-    let text = |field: &str| reference.get(field).and_then(Value::as_str);
-    if let Some(id) = text("driveId")
-        && !is_same_drive(id, &drive.id)
-    {
-        return Err(Failure::invalid("Items cannot be moved between drives"));
-    }
-    let parent = match (text("id"), text("path")) {
-        (Some("root"), _) => drive.root,
-        (Some(id), _) => drive.by_id(id)?,
-        (None, Some(path)) => {
-            let below = path.split_once("root:").map_or("", |(_, below)| below);
-            let root = drive.root;
-            drive.resolve(root, &split(below))?
-        }
-        (None, None) => return Ok(drive.get(key)?.parent),
-    };
-    Ok(Some(parent))
 }
 
 /// The times that a document sets; those it leaves out stay as they are.

@@ -31,6 +31,7 @@ mod item;
 mod name;
 mod node;
 mod office;
+mod reference;
 pub(crate) mod route;
 mod session;
 mod switches;

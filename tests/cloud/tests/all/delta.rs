@@ -66,6 +66,44 @@ async fn changes_since_a_link() {
     assert_eq!(fresh.status, 200);
 }
 
+/// Each folder comes before what is in it, whatever came last, on pages of any size; and what changes between
+/// two pages is told afterwards.
+#[tokio::test]
+async fn a_folder_comes_before_what_is_in_it() {
+    let bench = Bench::start().await;
+    for path in ["/a/deep/er/1", "/a/2", "/b/3", "/c"] {
+        bench.put(path, "x").await;
+    }
+    let new = bench.post("/root/children", json!({"name": "z", "folder": {}})).await;
+    let into = json!({"parentReference": {"id": new.json["id"]}});
+    assert_eq!(bench.patch("/root:/a", into).await.status, 200);
+    for top in [1, 2, 3, 100] {
+        let (all, _) = enumerate(&bench, bench.get(&format!("/root/delta?$top={top}")).await).await;
+        let mut known: Vec<&str> = Vec::new();
+        for item in &all {
+            let parent = item["parentReference"]["id"].as_str();
+            let first = item.get("root").is_some();
+            assert!(first || parent.is_some_and(|id| known.contains(&id)), "{:?}", names(&all));
+            known.push(item["id"].as_str().unwrap());
+        }
+        let mut seen = names(&all);
+        seen.sort_unstable();
+        assert_eq!(seen, ["1", "2", "3", "a", "b", "c", "deep", "er", "root", "z"]);
+    }
+    let first = bench.get("/root/delta?$top=4").await;
+    let before = names(first.json["value"].as_array().unwrap()).join(" ");
+    assert_eq!(before, "root b 3 c");
+    bench.delete("/root:/c").await;
+    bench.put("/b/4", "x").await;
+    bench.put("/x", "x").await;
+    let next = first.json["@odata.nextLink"].as_str().unwrap().to_owned();
+    let (rest, link) = enumerate(&bench, send(bench.graph(Method::GET, &next)).await).await;
+    assert_eq!(names(&rest), ["x", "z", "a", "2", "deep", "er", "1"]);
+    let (later, _) = enumerate(&bench, send(bench.graph(Method::GET, &link)).await).await;
+    let later = names(&later);
+    assert!(["4", "x", "(deleted)"].iter().all(|name| later.contains(name)), "{later:?}");
+}
+
 #[tokio::test]
 async fn copies_take_their_time() {
     let bench = Bench::start().await;

@@ -6,7 +6,7 @@ use cloud::{DEFAULT_ACCOUNT, OneDriveSwitches};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::help::{Bench, access, bytes, quick, send};
+use crate::help::{Bench, Reply, access, bytes, quick, send};
 
 #[tokio::test]
 async fn a_file_from_put_to_download() {
@@ -178,6 +178,53 @@ async fn moving_renaming_and_times() {
     bench.cloud.onedrive().set_locked(DEFAULT_ACCOUNT, "/b/TWO.txt", true);
     assert_eq!(bench.delete(&format!("/items/{id}")).await.status, 423);
     assert_eq!(bench.put("/b/two.txt", "x").await.status, 423);
+}
+
+/// A folder by its path: as the service writes one, and nothing else.
+#[tokio::test]
+async fn moving_by_path() {
+    let bench = Bench::start().await;
+    let put = bench.put("/a/one.txt", "1234").await;
+    bench.put("/a/two.txt", "x").await;
+    let make = |name: &str| bench.post("/root/children", json!({"name": name, "folder": {}}));
+    for name in ["b c", "100%", "d"] {
+        assert_eq!(make(name).await.status, 201);
+    }
+    let bench = &bench;
+    let go =
+        |from: &'static str, body: Value| async move { bench.patch(&format!("/root:{from}"), body).await };
+    let to = |path: &str| json!({"parentReference": {"path": path}});
+    let moved = go("/a/one.txt", to("/drive/root:/b%20c")).await;
+    assert_eq!((moved.status, &moved.json["id"]), (200, &put.json["id"]), "{}", moved.text());
+    assert_eq!(moved.json["parentReference"]["path"], "/drive/root:/b%20c");
+    let drive = bench.get("").await.json["id"].as_str().unwrap().to_owned();
+    let named = to(&format!("/drives/{drive}/root:/100%25"));
+    assert_eq!(go("/b c/one.txt", named).await.status, 200);
+    assert_eq!(bench.get("/root:/100%25/one.txt").await.status, 200);
+
+    let check = |reply: Reply, status: u16, code: &str| {
+        assert_eq!((reply.status, reply.code().as_str()), (status, code), "{}", reply.text());
+    };
+    let one = "/100%25/one.txt";
+    check(go(one, to("/drive/root:/100%")).await, 400, "invalidRequest");
+    check(go(one, to("/drive/root:/none")).await, 404, "itemNotFound");
+    check(go(one, to("/drive/root:/a/two.txt")).await, 400, "invalidRequest");
+    check(go(one, to("/drive/root:")).await, 400, "invalidRequest");
+    check(go(one, to("/drives/b!other/root:/a")).await, 400, "invalidRequest");
+    check(go("/a", to("/drive/root:/a")).await, 400, "invalidRequest");
+    let clash = json!({"name": "TWO.txt", "parentReference": {"path": "/drive/root:/a"}});
+    check(go(one, clash.clone()).await, 409, "nameAlreadyExists");
+    let stale = bench.drive(Method::PATCH, &format!("/root:{one}")).header("if-match", "\"x\"");
+    check(send(crate::help::with_json(stale, &clash)).await, 412, "resourceModified/entityTagDoesNotMatch");
+    let mut other = clash;
+    other["@microsoft.graph.conflictBehavior"] = json!("rename");
+    assert_eq!(go(one, other).await.json["name"], "TWO 1.txt");
+    assert_eq!(go("/a", to("/drive/root:/d")).await.status, 200);
+    assert_eq!(bench.get("/root:/d/a/two.txt").await.status, 200);
+    let copy = json!({"name": "again", "parentReference": {"path": "/drive/root:/b%20c"}});
+    assert_eq!(bench.post("/root:/d/a:/copy", copy).await.status, 202);
+    bench.cloud.clock().advance(Duration::from_secs(60));
+    assert_eq!(bench.get("/root:/b c/again/two.txt").await.status, 200);
 }
 
 #[tokio::test]
