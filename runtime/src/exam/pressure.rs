@@ -265,7 +265,7 @@ fn judge(promise: Promise, operation: &str, ended: &Result<(), Error>, asked: u6
     if let Err(error) = ended
         && error.problem.refusal().is_none()
     {
-        return Some(error.problem.to_string());
+        return Some(format!("ends in: {}", error.problem));
     }
     if asked > REQUESTS_MAX {
         return Some(format!("makes {asked} requests; {REQUESTS_MAX} are enough"));

@@ -50,6 +50,11 @@ impl Suite<'_> {
         let file = self.names("list/00").await;
         self.check_word("list a file", &file, &["wrong-kind"]);
         let page = need("list a folder", self.attached.list(&path("list"), false, None).await)?;
+        if page.next.is_none() {
+            // Thousands of files would be needed; whoever has them can see it with `wharf ls`.
+            let said = format!("the service has all {} entries on one page", page.entries.len());
+            self.tell("a listing of several pages".to_owned(), Outcome::Skipped(said));
+        }
         match page.entries.into_iter().find(|entry| entry.path.as_str() == "list/00") {
             Some(listed) => {
                 let looked = need("stat of a file", self.stat("list/00").await)?;
