@@ -225,7 +225,9 @@ fn manifests(kept: &mut Kept, request: &Request, name: &str) -> Reply {
         }
         let subject: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let said = if kept.lie == Some(Lie::KeptElsewhere) { Digest::of(b"").to_string() } else { digest };
-        let reply = Reply::new(201).with("docker-content-digest", said);
+        let room = request.path.rsplit_once('/').map_or("", |(room, _)| room);
+        let reply =
+            Reply::new(201).with("location", format!("{room}/{said}")).with("docker-content-digest", said);
         return match subject["subject"]["digest"].as_str().filter(|_| kept.refers) {
             Some(subject) => reply.with("oci-subject", subject),
             None => reply,
@@ -275,7 +277,9 @@ fn uploads(kept: &mut Kept, request: &Request, name: &str) -> Reply {
                 return Reply::new(400);
             }
             kept.blobs.insert(digest.clone(), blob);
-            Reply::new(201).with("docker-content-digest", digest)
+            let room = request.path.split("/uploads/").next().unwrap_or_default();
+            let reply = Reply::new(201).with("location", format!("{room}/{digest}"));
+            reply.with("docker-content-digest", digest)
         }
     }
 }

@@ -211,9 +211,10 @@ fn cosign_accepts_what_is_signed_here() {
 #[test]
 fn an_image_that_cosign_signs_is_installed() {
     in_each_registry(|shell, keys, host| {
-        shell.file("config.json", r#"{"architecture":"wasm","os":"wasip2"}"#);
         for (cosign, tag) in [(Cosign::Trixie, "trixie"), (Cosign::Sid, "sid")] {
             // A manifest of its own for each, so that neither is verified by the other's bundle.
+            let config = format!(r#"{{"architecture":"wasm","os":"wasip2","author":"{tag}"}}"#);
+            shell.file("config.json", config);
             let repository = format!("{host}/{tag}/dropbox:1");
             oras(shell, &["push", &repository, "dropbox.wasm", "config.json"]).done();
             let at = format!("oci://{repository}");

@@ -27,7 +27,7 @@ cargo xtask COMMAND
   connectors   build and pack the connectors into target/connectors
   wkg          build wkg, and hold it against registries and `connector publish` (minutes; not in `test`)
   fuzz         try every parser of outside text with inputs that coverage finds: `fuzz [TARGET] [--minutes N]`, one
-               minute each unless it says so; what is found stays in target/fuzz (`test` has a short run of all)
+               minute each unless it says so; what is found stays in target/fuzz (`test` has a short run of all; this wants a C++ compiler)
 ";
 
 fn main() -> ExitCode {
