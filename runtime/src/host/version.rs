@@ -56,7 +56,8 @@ impl Host {
         let mut waiting = Vec::new();
         for name in self.destinations.users_of_connector(&installed.r#type, &installed.id)? {
             let Ok(destination) = self.destinations.load(&name) else { continue };
-            let runs = self.version_for(&destination)?;
+            // One that names a version which is not here waits for nothing that is.
+            let Ok(runs) = self.version_for(&destination) else { continue };
             if runs.digest != installed.digest {
                 waiting.push(Waiting { destination: name, runs });
             }
