@@ -30,6 +30,7 @@ mod host;
 pub mod name;
 pub mod outcome;
 pub mod path;
+pub mod range;
 mod reply;
 mod request;
 #[cfg(any(test, feature = "testing"))]

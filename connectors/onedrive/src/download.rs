@@ -3,19 +3,11 @@
 //! The first reads the item, which names that place, and what the bytes should hash to, and the
 //! revision. Asking `/content` costs as much and tells only the place; it is for items that do not.
 
-use wharf_connector::{Broker, Download, Error, Kind, Reply, Request};
+use wharf_connector::range::Range;
+use wharf_connector::{Broker, Download, Error, Kind, Request};
 
 use crate::item::Item;
 use crate::{ITEM_BYTES_MAX, error, name};
-
-/// Which bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Range {
-    /// First byte.
-    pub(crate) offset: u64,
-    /// How many; none to the end.
-    pub(crate) len: Option<u64>,
-}
 
 /// Begin to read a file.
 ///
@@ -88,33 +80,6 @@ fn fetch_content<B: Broker>(
         }
         _ => Err(error::read(&reply)),
     }
-}
-
-impl Range {
-    /// None for the whole file.
-    fn header(self) -> Option<String> {
-        match self.len {
-            None if self.offset == 0 => None,
-            None => Some(format!("bytes={}-", self.offset)),
-            // A range has at least one byte; the host reads no more than it asked for.
-            Some(len) => {
-                Some(format!("bytes={}-{}", self.offset, self.offset.saturating_add(len.max(1)) - 1))
-            }
-        }
-    }
-
-    /// Where a part begins that the service sent: at the range's first byte, unless it says otherwise. One
-    /// that begins behind it is a part of something else.
-    fn first_byte(self, reply: &Reply) -> Result<u64, Error> {
-        let first = first_byte(reply).unwrap_or(self.offset);
-        if first > self.offset { Err(Error::Corrupt) } else { Ok(first) }
-    }
-}
-
-/// The start of `content-range: bytes 5-9/100`.
-fn first_byte(reply: &Reply) -> Option<u64> {
-    let range = reply.header("content-range")?.strip_prefix("bytes ")?;
-    range.split('-').next()?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod session;
 mod stat;
 mod usage;
 
+use wharf_connector::range::Range;
 use wharf_connector::{
     Broker, ChangesPage, Connector, Download, Entry, Error, Info, Page, Progress, Relocation, Removal, Space,
     Staged, Upload,
@@ -94,7 +95,7 @@ impl<B: Broker> Connector<B> for OneDrive {
         len: Option<u64>,
         revision: Option<&str>,
     ) -> Result<Download<B::Body>, Error> {
-        download::get(broker, path, download::Range { offset, len }, revision)
+        download::get(broker, path, Range { offset, len }, revision)
     }
 
     fn remove(broker: &mut B, items: &[Removal]) -> Result<Vec<Result<(), Error>>, Error> {
