@@ -565,10 +565,10 @@ pub(super) const CASES: &[Case] = &[
         49,
         "an update that wants more",
         "file",
-        "goes on with what was granted",
+        "the version before it goes on",
         "",
         &[
-            (GRANTED, "an_update_that_asks_for_more_goes_on_with_what_was_granted"),
+            (GRANTED, "an_update_that_asks_for_more_waits_until_somebody_agrees"),
             (GRANT, "a_route_that_became_wider_is_not_in_force_until_somebody_agrees"),
         ],
     ),
