@@ -15,12 +15,14 @@ use std::io::Read as _;
 use std::os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use wharf_runtime::audit::Anchor;
 use wharf_runtime::home::Name;
 use wharf_runtime::network::ConnectTo;
+use wharf_runtime::sandbox::limits::{CPU_CEILING, Limits, WALL_CEILING};
 use wharf_runtime::secret::Secret;
 use wharf_runtime::vault::{Given, Key, Source};
 
@@ -147,9 +149,56 @@ pub(crate) struct Global {
     /// May be repeated.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_cert: Vec<PathBuf>,
+    /// Seconds that a connector may compute for in one operation, 1 to 60 [default: 1]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=CPU_CEILING.as_secs()),
+        env = "WHARF_GUEST_CPU",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(crate) guest_cpu: Option<u64>,
+    /// Seconds that a connector may wait by itself in one operation, 1 to 300 [default: 10]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=WALL_CEILING.as_secs()),
+        env = "WHARF_GUEST_WAIT",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(crate) guest_wait: Option<u64>,
+    /// Memory that a connector may have in one operation, 1 to 256 MiB [default: 64]
+    #[arg(
+        long,
+        global = true,
+        value_name = "MIB",
+        value_parser = clap::value_parser!(u64).range(1..=GUEST_MEMORY_MIB_MAX),
+        env = "WHARF_GUEST_MEMORY",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(crate) guest_memory: Option<u64>,
 }
 
+/// The ceiling of a guest's memory, in MiB.
+const GUEST_MEMORY_MIB_MAX: u64 = 256;
+
 impl Global {
+    /// What a connector may use: as the command line says, else as usual.
+    pub(crate) fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let bytes = |mebibytes: u64| usize::try_from(mebibytes << 20).unwrap_or(usual.memory_bytes);
+        Limits {
+            cpu: self.guest_cpu.map_or(usual.cpu, Duration::from_secs),
+            wall: self.guest_wait.map_or(usual.wall, Duration::from_secs),
+            memory_bytes: self.guest_memory.map_or(usual.memory_bytes, bytes),
+        }
+    }
+
     /// The home: as it was named, or the usual place. None when the environment names no usual place.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.home.clone().or_else(usual_home)

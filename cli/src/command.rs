@@ -72,7 +72,8 @@ impl Desk<'_> {
 
     /// Everything that Wharf knows; a home is made where there is none.
     fn host_or_new(self) -> Result<Host, Failure> {
-        Ok(Host::open_with(&self.home_path()?, self.network_options(), &given_keys()?)?)
+        let host = Host::open_with(&self.home_path()?, self.network_options(), &given_keys()?)?;
+        Ok(host.with_limits(self.global.limits()))
     }
 
     /// The network as the command line sets it up for everything.

@@ -286,7 +286,7 @@ impl Host {
     /// With other limits for guests than the usual; for tests and for what an operator overrides.
     #[must_use]
     pub const fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = limits.within_ceilings();
         self
     }
 

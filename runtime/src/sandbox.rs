@@ -228,7 +228,7 @@ fn config() -> Config {
         .total_memories(limits::OPERATIONS_MAX)
         .total_tables(limits::OPERATIONS_MAX.saturating_mul(4))
         .total_stacks(limits::OPERATIONS_MAX)
-        .max_memory_size(limits::MEMORY_BYTES_MAX)
+        .max_memory_size(limits::MEMORY_BYTES_CEILING)
         .table_elements(limits::TABLE_ELEMENTS_MAX)
         // What a warm slot keeps resident, so that a transfer's next operation does not fault it in
         // again. Where the kernel can tell which pages a guest touched (Linux 6.7), only those are

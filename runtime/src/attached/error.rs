@@ -7,6 +7,7 @@ use crate::folder::Folder;
 use crate::hint::Hint;
 use crate::home::Name;
 use crate::path::RelativePath;
+use crate::sandbox::Overdrawn;
 use crate::sandbox::operation::{self, Refusal};
 
 /// An operation that failed, and where.
@@ -123,6 +124,24 @@ impl Error {
     }
 }
 
+impl Error {
+    fn hint_on_the_connector(&self) -> String {
+        let report = "report this to the connector's vendor; `RUST_LOG=connector=debug` shows what it logs";
+        let option = match &self.problem {
+            operation::Error::Overdrawn(Overdrawn::Cpu(_)) => "--guest-cpu SECONDS",
+            operation::Error::Overdrawn(Overdrawn::Wall(_)) => "--guest-wait SECONDS",
+            operation::Error::Trapped(reason) if reason.contains(operation::MEMORY_REFUSED) => {
+                "--guest-memory MIB"
+            }
+            operation::Error::Trapped(_)
+            | operation::Error::Nonsense(_)
+            | operation::Error::Refused { .. }
+            | operation::Error::Stopped { .. } => return report.to_owned(),
+        };
+        format!("{report}; `{option}` allows it more")
+    }
+}
+
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         let name = &self.destination;
@@ -150,10 +169,7 @@ impl Hint for Error {
             ErrorKind::SourceChanged => {
                 Some("run the same command again once nothing writes to it, or copy a snapshot".to_owned())
             }
-            ErrorKind::Connector => Some(
-                "report this to the connector's vendor; `RUST_LOG=connector=debug` shows what it logs"
-                    .to_owned(),
-            ),
+            ErrorKind::Connector => Some(self.hint_on_the_connector()),
             ErrorKind::WrongKind => Some("remove or rename one of the two".to_owned()),
             ErrorKind::Unsupported if matches!(self.operation, "relocate" | "copy") => Some(format!(
                 "copy it to a local folder and from there to its new path: `wharf copy {name}:{} ./folder`",

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Limits of one operation. The defaults are the constants of this file.
+/// Limits of one operation. The defaults are the constants of this file; an operator may set others, up
+/// to the ceilings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Time that the guest's own instructions may take.
@@ -14,11 +15,32 @@ pub struct Limits {
     pub memory_bytes: usize,
 }
 
+impl Limits {
+    /// As far as the ceilings allow.
+    #[must_use]
+    pub const fn within_ceilings(self) -> Self {
+        const fn least(one: Duration, other: Duration) -> Duration {
+            if one.as_nanos() < other.as_nanos() { one } else { other }
+        }
+        let memory_bytes =
+            if self.memory_bytes < MEMORY_BYTES_CEILING { self.memory_bytes } else { MEMORY_BYTES_CEILING };
+        Self { cpu: least(self.cpu, CPU_CEILING), wall: least(self.wall, WALL_CEILING), memory_bytes }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { cpu: CPU_MAX, wall: WALL_MAX, memory_bytes: MEMORY_BYTES_MAX }
     }
 }
+
+/// The most computing that an operator can allow: what runs for a minute is not waiting for a service.
+pub const CPU_CEILING: Duration = Duration::from_secs(60);
+/// The most waiting by itself that an operator can allow.
+pub const WALL_CEILING: Duration = Duration::from_secs(300);
+/// The most memory that an operator can allow, in bytes: an interpreter with its heap, and still four of
+/// them in a gigabyte.
+pub const MEMORY_BYTES_CEILING: usize = 256 * 1024 * 1024;
 
 /// A listing of 1,000 entries takes 20 to 40 ms to parse; a guest that needs a second is stuck.
 pub const CPU_MAX: Duration = Duration::from_secs(1);

@@ -555,13 +555,16 @@ fn ended<T>(
     }
 }
 
+/// What is said of a guest that trapped after it had asked for more memory than it may have.
+pub(crate) const MEMORY_REFUSED: &str = " (it was refused more memory)";
+
 /// Why a guest trapped, in one line: the reason of the engine, and what the guest said last.
 fn breakdown(trap: &wasmtime::Error, state: &State, last_words: Option<String>) -> String {
     let reason = match trap.downcast_ref::<wasmtime::Trap>() {
         Some(trap) => trap.to_string(),
         None => trap.root_cause().to_string(),
     };
-    let memory = if state.limiter.refused { " (it was refused more memory)" } else { "" };
+    let memory = if state.limiter.refused { MEMORY_REFUSED } else { "" };
     match last_words {
         Some(words) => format!("{reason}{memory}; its last words: {words}"),
         None => format!("{reason}{memory}"),
