@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wharf_tests::{Ran, Service, Shell, noise};
 
@@ -221,13 +221,8 @@ fn a_transfer_and_a_rotation() {
         // Dropbox names a session by an id, which is no address and not sealed.
         let sealed = if service == Service::OneDrive { "1 upload," } else { "0 uploads," };
         assert!(rotated.stderr.contains(sealed), "{rotated}");
-        // The part that was on its way may have arrived, and be answered yet: it is not the next copy's.
-        let killed = Instant::now();
-        while killed.elapsed() < Duration::from_secs(3)
-            && shell.cloud.log().iter().any(|entry| entry.status.is_none())
-        {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        // The part that was on its way is not the next copy's.
+        assert!(shell.cloud.settle(Duration::from_secs(20)), "its connections stay open");
         shell.cloud.clear_log();
         shell.run(&["copy", &file, "archive:"]).done();
         // What was acknowledged is not sent again; what was on its way may be.

@@ -202,6 +202,8 @@ fn kill_after_parts(shell: &Shell, service: Service, from: &str, parts: usize) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    // What it had sent by then is its own, and not the next copy's.
+    assert!(shell.cloud.settle(Duration::from_secs(20)), "its connections stay open");
 }
 
 #[test]

@@ -55,6 +55,9 @@ pub use token::{Rotation, TokenSwitches};
 /// The account that each service has from the start.
 pub const DEFAULT_ACCOUNT: &str = "default";
 
+/// How often it is looked whether all has settled.
+const SETTLE_POLL: Duration = Duration::from_millis(2);
+
 /// Why the emulators cannot do what a test asks of them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -252,6 +255,19 @@ impl Cloud {
     /// Counts over the log.
     pub fn summary(&self) -> Summary {
         self.world.log.summary()
+    }
+
+    /// Waits until no connection to a service is open and no request carried out: what a client sent before
+    /// it ended has then arrived and is in the log. False if that does not come about within `patience`.
+    pub fn settle(&self, patience: Duration) -> bool {
+        let begun = std::time::Instant::now();
+        while !self.world.is_quiet() {
+            if begun.elapsed() >= patience {
+                return false;
+            }
+            std::thread::sleep(SETTLE_POLL);
+        }
+        true
     }
 
     /// Forgets the log, the `Retry-After` windows and what throttling has counted.

@@ -88,10 +88,17 @@ enum Speech {
     Control,
 }
 
+impl Speech {
+    const fn is_service(self) -> bool {
+        matches!(self, Self::Service(_))
+    }
+}
+
 async fn serve<S>(world: Arc<World>, stream: S, speech: Speech)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let _open = speech.is_service().then(|| world.under_way());
     let cut = Arc::new(Notify::new());
     let service = {
         let cut = Arc::clone(&cut);
@@ -118,6 +125,7 @@ async fn respond(
     cut: Arc<Notify>,
 ) -> io::Result<Response<Outbound>> {
     let work = tokio::spawn(async move {
+        let _carried_out = speech.is_service().then(|| world.under_way());
         match speech {
             Speech::Service(scheme) => {
                 let (head, body) = request.into_parts();

@@ -1,7 +1,7 @@
 //! Everything one run of the emulators shares.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) dropbox: Dropbox,
     latency_ms: AtomicU64,
     proxied: Mutex<Vec<String>>,
+    /// Held by each connection to a service, and by each request that is carried out.
+    under_way: Arc<()>,
 }
 
 impl World {
@@ -46,7 +48,18 @@ impl World {
             dropbox,
             latency_ms: AtomicU64::new(number::millis(latency)),
             proxied: Mutex::default(),
+            under_way: Arc::default(),
         }
+    }
+
+    /// What is under way is counted until this is dropped.
+    pub(crate) fn under_way(&self) -> Arc<()> {
+        Arc::clone(&self.under_way)
+    }
+
+    /// No connection is open and no request carried out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        Arc::strong_count(&self.under_way) == 1
     }
 
     /// How long every request waits before anything happens.
