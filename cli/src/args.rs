@@ -22,7 +22,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use wharf_runtime::audit::Anchor;
 use wharf_runtime::home::Name;
 use wharf_runtime::network::ConnectTo;
-use wharf_runtime::sandbox::limits::{CPU_CEILING, Limits, WALL_CEILING};
+use wharf_runtime::sandbox::limits::{CPU_CEILING, Limits, MEMORY_BYTES_CEILING, WALL_CEILING};
 use wharf_runtime::secret::Secret;
 use wharf_runtime::vault::{Given, Key, Source};
 
@@ -176,7 +176,7 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "MIB",
-        value_parser = clap::value_parser!(u64).range(1..=GUEST_MEMORY_MIB_MAX),
+        value_parser = clap::value_parser!(u64).range(1..=mebibytes(MEMORY_BYTES_CEILING)),
         env = "WHARF_GUEST_MEMORY",
         hide_env_values = true,
         hide_short_help = true
@@ -184,8 +184,9 @@ pub(crate) struct Global {
     pub(crate) guest_memory: Option<u64>,
 }
 
-/// The ceiling of a guest's memory, in MiB.
-const GUEST_MEMORY_MIB_MAX: u64 = 256;
+fn mebibytes(bytes: usize) -> u64 {
+    u64::try_from(bytes >> 20).unwrap_or(u64::MAX)
+}
 
 impl Global {
     /// What a connector may use: as the command line says, else as usual.

@@ -49,7 +49,7 @@ use crate::vault::{self, Given, Vault};
 use crate::{ErrorKind, attached};
 
 pub use install::Candidate;
-pub use version::Waiting;
+pub use version::{Waiting, news};
 
 /// Settings that the compiled code depends on, beyond what the engine's own hash covers.
 const ARTEFACT_SETTINGS: &str = "1";
@@ -285,7 +285,7 @@ impl Host {
 
     /// With other limits for guests than the usual; for tests and for what an operator overrides.
     #[must_use]
-    pub const fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits.within_ceilings();
         self
     }

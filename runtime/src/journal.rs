@@ -30,7 +30,7 @@ use crate::entry::Info;
 use crate::hint::Hint;
 use crate::home::{self, Home, Name, Run};
 use crate::path::RelativePath;
-use crate::state;
+use crate::state::{self, Sealed};
 
 pub use relocation::{Begun, Done, Way};
 
@@ -102,32 +102,21 @@ pub(crate) async fn reseal(
     anew: impl Fn(&str, &str) -> Option<String> + Send + 'static,
 ) -> Result<(u64, u64), state::Error> {
     let work = move |connection: &Connection| {
-        let mut select = connection.prepare(
-            "SELECT shelf.destination, upload.shelf, upload.path, upload.session
-             FROM upload JOIN shelf ON shelf.id = upload.shelf",
-        )?;
-        let rows = select.query_map([], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, i64>(1)?,
-                row.get::<_, String>(2)?,
-                row.get::<_, String>(3)?,
-            ))
-        })?;
+        let select = "SELECT shelf.destination, upload.shelf, upload.path, upload.session
+             FROM upload JOIN shelf ON shelf.id = upload.shelf";
         let (mut changed, mut forgotten) = relocation::reseal(connection, &anew)?;
-        for row in rows.collect::<Result<Vec<_>, _>>()? {
-            let (destination, shelf, path, session) = row;
-            match anew(&destination, &session) {
-                Some(same) if same == session => {}
+        for Sealed { destination, id, path, text } in state::sealed(connection, select)? {
+            match anew(&destination, &text) {
+                Some(same) if same == text => {}
                 Some(sealed) => {
                     changed += 1;
                     let update = "UPDATE upload SET session = ?1 WHERE shelf = ?2 AND path = ?3";
-                    connection.execute(update, params![sealed, shelf, path])?;
+                    connection.execute(update, params![sealed, id, path])?;
                 }
                 None => {
                     forgotten += 1;
                     let delete = "DELETE FROM upload WHERE shelf = ?1 AND path = ?2";
-                    connection.execute(delete, params![shelf, path])?;
+                    connection.execute(delete, params![id, path])?;
                 }
             }
         }

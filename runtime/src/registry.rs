@@ -394,6 +394,9 @@ impl Registry {
         let place = place_of(&index, name)?;
         if let Some(installed) = index.connectors.get_mut(place) {
             installed.disabled = disabled;
+            // What is kept of it is the same connector.
+            let versions = index.kept.iter_mut().filter(|kept| kept.id == installed.id);
+            versions.for_each(|kept| kept.disabled = disabled);
         }
         self.write(&index)
     }

@@ -222,6 +222,27 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+/// A text in the database that the vault sealed: whose it is, and where its row is found again.
+pub(crate) struct Sealed {
+    /// The destination's name.
+    pub(crate) destination: String,
+    /// The row's first key.
+    pub(crate) id: i64,
+    /// The row's second key.
+    pub(crate) path: String,
+    /// What is sealed.
+    pub(crate) text: String,
+}
+
+/// All of one table, read before any is changed. `select` names the four columns in their order.
+pub(crate) fn sealed(connection: &Connection, select: &str) -> Result<Vec<Sealed>, rusqlite::Error> {
+    let mut select = connection.prepare(select)?;
+    let rows = select.query_map([], |row| {
+        Ok(Sealed { destination: row.get(0)?, id: row.get(1)?, path: row.get(2)?, text: row.get(3)? })
+    })?;
+    rows.collect()
+}
+
 /// The database, open. Cheap to clone; the last one to go waits for what is being written.
 #[derive(Clone)]
 pub struct State(Arc<Inner>);

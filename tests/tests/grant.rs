@@ -256,6 +256,55 @@ fn each_destination_runs_what_it_agreed_to() {
     assert_eq!((runs(&shell).as_str(), other()), ("0.4.0", "0.4.0".into()));
 }
 
+/// A file that nobody can read hides no connector, and takes away no version that it may need.
+#[test]
+fn a_broken_destination_keeps_what_is_kept() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    install(&shell, asks_for_more).failed(16);
+    let path = shell.path("home/destinations/archive.toml");
+    let sound = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, "connector = 7\n").unwrap();
+    let shown = shell.run(&["connector", "show", "dropbox", "--json"]).json().remove(0);
+    assert_eq!(shown["waiting"].as_array().unwrap().len(), 0);
+    let installed = install(&shell, |manifest| {
+        asks_for_more(manifest);
+        manifest["version"] = "0.3.0".into();
+    });
+    assert!(installed.stderr.contains("installed `dev.wharf.dropbox@0.3.0`"), "{installed}");
+    assert!(installed.stderr.contains("destinations/archive.toml"), "{installed}");
+    std::fs::write(&path, sound).unwrap();
+    assert_eq!(runs(&shell), "0.1.0");
+}
+
+/// An option that is off asks for nothing.
+#[test]
+fn what_an_option_opens_is_no_news_while_it_is_off() {
+    let shell = Shell::with_archive(Service::Dropbox);
+    let with_option = |manifest: &mut serde_json::Value| {
+        manifest["version"] = "0.2.0".into();
+        let mut new = route(manifest, "stat").clone();
+        new["name"] = "spy".into();
+        new["only_with"] = "spying".into();
+        manifest["routes"].as_array_mut().unwrap().push(new);
+        manifest["options"]["properties"]["spying"] =
+            serde_json::json!({"type": "boolean", "description": "look around"});
+    };
+    let path = shell.path("home/destinations/archive.toml");
+    let sound = std::fs::read_to_string(&path).unwrap();
+    install(&shell, with_option).done();
+    assert_eq!(runs(&shell), "0.2.0");
+    install(&shell, |manifest| {
+        with_option(manifest);
+        manifest["version"] = "0.3.0".into();
+        let mut more = route(manifest, "spy").clone();
+        more["name"] = "spy-more".into();
+        manifest["routes"].as_array_mut().unwrap().push(more);
+    })
+    .done();
+    assert_eq!(runs(&shell), "0.3.0");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), sound);
+}
+
 /// Where the version before is gone, the new one is held to what was granted.
 #[test]
 fn a_version_that_is_named_runs_with_what_was_granted() {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use wharf_runtime::destination::Destination as Configured;
 use wharf_runtime::grant::{Granted, Standing};
 use wharf_runtime::home::Name;
-use wharf_runtime::host::Host;
+use wharf_runtime::host::{self, Host};
 use wharf_runtime::manifest::{Access, Manifest, Permission};
 use wharf_runtime::registry::Installed;
 
@@ -311,11 +311,11 @@ pub(super) fn after_update(desk: Desk<'_>, host: &Host, installed: &Installed) -
     )))
 }
 
-/// What the version that a destination runs does not ask for at all.
+/// What is new, and not in [`changes`]: routes that the version which it runs does not have.
 fn new_routes(host: &Host, asked: &Asked) -> Vec<String> {
     let Ok(before) = host.manifest_of(&asked.runs) else { return Vec::new() };
-    let missing = asked.standing(|standing| *standing == Standing::Missing);
-    let new = missing.into_iter().filter(|one| before.permission(one.name()).is_none());
+    let new = host::news(&asked.configured, &asked.manifest, &before)
+        .filter(|one| before.permission(one.name()).is_none());
     new.map(|one| format!("  {:<12}  {}\n  {:<12}  + all of it", one.name(), one.does(), "")).collect()
 }
 

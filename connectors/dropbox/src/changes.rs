@@ -3,25 +3,11 @@
 //! The cursor at the end of a listing is where the next changes begin, so there is no request of its
 //! own for this: the routes are those of a listing, confined to the directory as it is.
 
-use serde::Deserialize;
-use serde_json::json;
 use wharf_connector::name::DROPBOX;
-use wharf_connector::{
-    Broker, Change, ChangesPage, Entry, Error, Facts, Kind, Level, Outcome, Request, Whereabouts,
-};
+use wharf_connector::{Broker, Change, ChangesPage, Entry, Error, Facts, Kind, Level, Outcome, Whereabouts};
 
 use crate::metadata::Metadata;
-use crate::{LIST_BYTES_MAX, error};
-
-/// Entries of a page: the most there is, which the service takes as a hint.
-const PAGE_ENTRIES: u32 = 2000;
-
-#[derive(Deserialize)]
-struct Answer {
-    entries: Vec<Metadata>,
-    cursor: String,
-    has_more: bool,
-}
+use crate::{error, listing};
 
 /// One page; `cursor` is that of the page before.
 ///
@@ -29,11 +15,7 @@ struct Answer {
 /// [`Error::CursorGone`] when the cursor is no longer good, or the directory is gone. Else why it
 /// cannot be told.
 pub(crate) fn changes<B: Broker>(broker: &mut B, cursor: Option<&str>) -> Result<ChangesPage, Error> {
-    let request = match cursor {
-        Some(cursor) => Request::route("next-page").json(&json!({"cursor": cursor})),
-        None => Request::route("list").json(&json!({"path": "", "recursive": true, "limit": PAGE_ENTRIES})),
-    };
-    let reply = broker.ask(&request, LIST_BYTES_MAX)?;
+    let reply = listing::ask(broker, "", true, cursor)?;
     if !reply.is_success() {
         return Err(match (error::read(&reply), cursor) {
             // The directory was removed, and perhaps made anew: only a new listing knows.
@@ -43,7 +25,7 @@ pub(crate) fn changes<B: Broker>(broker: &mut B, cursor: Option<&str>) -> Result
             (error, _) => error,
         });
     }
-    let answer: Answer = reply.json()?;
+    let answer: listing::Answer = reply.json()?;
     let directory = broker.settings().directory.clone();
     let mut changes = Vec::with_capacity(answer.entries.len());
     for item in answer.entries {
@@ -76,7 +58,7 @@ fn change<B: Broker>(broker: &mut B, directory: &str, item: Metadata) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use wharf_connector::testing::{Answer, Script, reply};
 
     use super::*;

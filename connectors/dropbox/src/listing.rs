@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 use wharf_connector::name::DROPBOX;
-use wharf_connector::{Broker, Entry, Error, Level, Page, Request, path};
+use wharf_connector::{Broker, Entry, Error, Level, Page, Reply, Request, path};
 
 use crate::metadata::Metadata;
 use crate::{LIST_BYTES_MAX, error, name};
@@ -11,11 +11,27 @@ use crate::{LIST_BYTES_MAX, error, name};
 /// Entries of a page: the most there is, which the service takes as a hint.
 const PAGE_ENTRIES: u32 = 2000;
 
+/// What the service answers to both: a page, and the cursor of the next.
 #[derive(Deserialize)]
-struct Answer {
-    entries: Vec<Metadata>,
-    cursor: String,
-    has_more: bool,
+pub(crate) struct Answer {
+    pub(crate) entries: Vec<Metadata>,
+    pub(crate) cursor: String,
+    pub(crate) has_more: bool,
+}
+
+/// Ask for the first page of a folder, or the one after `cursor`.
+pub(crate) fn ask<B: Broker>(
+    broker: &mut B,
+    folder: &str,
+    recursive: bool,
+    cursor: Option<&str>,
+) -> Result<Reply, Error> {
+    let request = match cursor {
+        Some(cursor) => Request::route("next-page").json(&json!({"cursor": cursor})),
+        None => Request::route("list")
+            .json(&json!({"path": name::stored(folder), "recursive": recursive, "limit": PAGE_ENTRIES})),
+    };
+    broker.ask(&request, LIST_BYTES_MAX)
 }
 
 /// One page; `next` is the cursor of the page before.
@@ -29,12 +45,7 @@ pub(crate) fn list<B: Broker>(
     next: Option<&str>,
 ) -> Result<Page, Error> {
     name::check_readable(folder)?;
-    let request = match next {
-        Some(cursor) => Request::route("next-page").json(&json!({"cursor": cursor})),
-        None => Request::route("list")
-            .json(&json!({"path": name::stored(folder), "recursive": recursive, "limit": PAGE_ENTRIES})),
-    };
-    let reply = broker.ask(&request, LIST_BYTES_MAX)?;
+    let reply = ask(broker, folder, recursive, next)?;
     if !reply.is_success() {
         return Err(error::read(&reply));
     }

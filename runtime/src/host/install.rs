@@ -132,7 +132,10 @@ impl Host {
         let compiled = sandbox.compile(component)?;
         self.artefacts.store(&artefact_key(ticket.digest(), &sandbox.compatibility()), compiled.bytes())?;
         let done = self.registry.install(wanted, component, ticket, direction, self.now())?;
-        self.release_versions(&done.0)?;
+        if let Err(error) = self.release_versions(&done.0) {
+            // They only take room, and the next change looks again.
+            tracing::warn!(connector = %done.0.id, "versions that were replaced stay: {error}");
+        }
         Ok(done)
     }
 

@@ -5,7 +5,7 @@
 //! day. Agreeing, or deciding against what is new, moves it on. Who names a version gets that one.
 
 use super::{Error, Host};
-use crate::destination::Destination;
+use crate::destination::{Destination, Setting};
 use crate::home::Name;
 use crate::manifest::{Access, Manifest, Permission, section};
 use crate::registry::Installed;
@@ -41,36 +41,40 @@ impl Host {
         let Some((mut runs, mut manifest)) = older.next() else { return Ok(installed) };
         let newest = self.manifest_of(&installed)?;
         for (version, asks) in older.chain([(installed, newest)]) {
-            if !destination.grants.news(&asks, &manifest).any(|one| concerns(destination, one)) {
+            if news(destination, &asks, &manifest).next().is_none() {
                 (runs, manifest) = (version, asks);
             }
         }
         Ok(runs)
     }
 
-    /// The destinations that run an older version of this connector than the installed one.
+    /// The destinations that run an older version of this connector than the installed one. One whose
+    /// file is broken, or that names a version which is not here, runs none.
     ///
     /// # Errors
     /// When the destinations cannot be listed.
     pub fn waiting(&self, installed: &Installed) -> Result<Vec<Waiting>, Error> {
         let mut waiting = Vec::new();
-        for name in self.destinations.users_of_connector(&installed.r#type, &installed.id)? {
-            let Ok(destination) = self.destinations.load(&name) else { continue };
-            // One that names a version which is not here waits for nothing that is.
+        for destination in self.destinations.list()?.into_iter().flatten() {
+            if ![&installed.r#type, &installed.id].contains(&&destination.connector.name) {
+                continue;
+            }
             let Ok(runs) = self.version_for(&destination) else { continue };
             if runs.digest != installed.digest {
-                waiting.push(Waiting { destination: name, runs });
+                waiting.push(Waiting { destination: destination.name, runs });
             }
         }
         Ok(waiting)
     }
 
-    /// Forget the replaced versions of a connector that no destination runs any more.
+    /// Forget the replaced versions of a connector that no destination runs any more. While the file of
+    /// any destination is broken nobody knows what it runs, and all are kept.
     ///
     /// # Errors
-    /// As [`waiting`](Self::waiting).
+    /// When the destinations cannot be listed, or the list of connectors not be written.
     pub fn release_versions(&self, installed: &Installed) -> Result<(), Error> {
-        if self.registry.kept(&installed.id)?.is_empty() {
+        let is_broken = self.destinations.list()?.iter().any(Result::is_err);
+        if is_broken || self.registry.kept(&installed.id)?.is_empty() {
             return Ok(());
         }
         let waiting = self.waiting(installed)?;
@@ -89,13 +93,20 @@ impl Host {
     }
 }
 
-/// Could this destination ever have it? A read-only one never writes, and what an option opens is closed
-/// without it.
+/// What a version asks of a destination that nobody agreed to there, and that the version before it did not
+/// ask: without what it could never have, because it is read-only or the option is off that opens it.
+pub fn news<'a>(
+    destination: &'a Destination,
+    manifest: &'a Manifest,
+    before: &'a Manifest,
+) -> impl Iterator<Item = Permission<'a>> {
+    destination.grants.news(manifest, before).filter(|one| concerns(destination, *one))
+}
+
 fn concerns(destination: &Destination, permission: Permission<'_>) -> bool {
+    let is_on = |option: &String| destination.options.get(option) == Some(&Setting::Flag(true));
     let is_open = match permission {
-        Permission::Route(route) => {
-            route.only_with.as_ref().is_none_or(|option| destination.options.contains_key(option))
-        }
+        Permission::Route(route) => route.only_with.as_ref().is_none_or(is_on),
         Permission::Folder(_) => true,
     };
     is_open && (permission.access() == Access::Read || !destination.read_only)

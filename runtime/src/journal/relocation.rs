@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Error, Journal, oldest};
 use crate::catalog::{self, milliseconds};
 use crate::path::RelativePath;
+use crate::state::{self, Sealed};
 
 /// What was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,25 +170,18 @@ pub(super) fn reseal(
     connection: &Connection,
     anew: impl Fn(&str, &str) -> Option<String>,
 ) -> Result<(u64, u64), rusqlite::Error> {
-    let mut select = connection.prepare(
-        "SELECT shelf.destination, relocation.shelf, relocation.target, relocation.job
-         FROM relocation JOIN shelf ON shelf.id = relocation.shelf WHERE relocation.job IS NOT NULL",
-    )?;
-    let rows = select.query_map([], |row| {
-        let row: (String, i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok(row)
-    })?;
+    let select = "SELECT shelf.destination, relocation.shelf, relocation.target, relocation.job
+         FROM relocation JOIN shelf ON shelf.id = relocation.shelf WHERE relocation.job IS NOT NULL";
     let (mut changed, mut forgotten) = (0, 0);
-    for row in rows.collect::<Result<Vec<_>, _>>()? {
-        let (destination, shelf, target, job) = row;
-        let sealed = anew(&destination, &job);
-        if sealed.as_ref() == Some(&job) {
+    for Sealed { destination, id, path, text } in state::sealed(connection, select)? {
+        let sealed = anew(&destination, &text);
+        if sealed.as_ref() == Some(&text) {
             continue;
         }
         *(if sealed.is_some() { &mut changed } else { &mut forgotten }) += 1;
         connection.execute(
             "UPDATE relocation SET job = ?1 WHERE shelf = ?2 AND target = ?3",
-            params![sealed, shelf, target],
+            params![sealed, id, path],
         )?;
     }
     Ok((changed, forgotten))

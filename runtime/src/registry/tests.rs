@@ -370,6 +370,11 @@ fn what_an_update_replaced_is_kept_until_it_is_released() {
     let first = registry.get(&reference("onedrive@1.0.0")).unwrap();
     assert_eq!(registry.component(&first).unwrap(), b"1.0.0");
     assert!(registry.bundle(&first).unwrap().is_some());
+    for disabled in [true, false] {
+        registry.set_disabled("onedrive", disabled).unwrap();
+        let kept = registry.kept("dev.wharf.onedrive").unwrap();
+        assert!(kept.iter().all(|kept| kept.disabled == disabled), "{kept:?}");
+    }
     registry.release("dev.wharf.onedrive", std::slice::from_ref(&first.digest)).unwrap();
     assert_eq!(kept(&registry), ["1.0.0"]);
     assert_eq!(registry.component(&first).unwrap(), b"1.0.0");

@@ -7,8 +7,9 @@
 //! machine such a guest loses nothing. See `runtime/decisions/0060`.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -45,7 +46,7 @@ impl Credit {
     }
 
     /// Take what was computed. Nothing is owed beyond all that can be in hand.
-    pub(super) fn spend(&self, now: Instant, computed: Duration) {
+    fn spend(&self, now: Instant, computed: Duration) {
         self.change(now, |credit| credit.saturating_sub(computed));
     }
 
@@ -65,31 +66,46 @@ pub(super) trait Work: Future<Output: Send> + Unpin + Send + 'static {
     fn computed(&self) -> Duration;
 }
 
+/// A call whose computing is taken from a connector's credit, wherever it runs.
+struct Charged<W> {
+    work: W,
+    credit: Arc<Credit>,
+    taken: Duration,
+}
+
+impl<W: Work> Future for Charged<W> {
+    type Output = W::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
+        let polled = Pin::new(&mut self.work).poll(context);
+        let computed = self.work.computed();
+        self.credit.spend(Instant::now(), computed.saturating_sub(self.taken));
+        self.taken = computed;
+        polled
+    }
+}
+
 /// Run a call where it belongs. Dropping this ends the guest at its next tick.
-pub(super) async fn run<W: Work>(mut work: W, credit: Arc<Credit>) -> W::Output {
-    let mut before = Duration::ZERO;
+pub(super) async fn run<W: Work>(work: W, credit: Arc<Credit>) -> W::Output {
+    let mut call = Charged { work, credit, taken: Duration::ZERO };
     let done = poll_fn(|context| {
-        if !credit.is_left(Instant::now()) {
+        if !call.credit.is_left(Instant::now()) {
             return Poll::Ready(None);
         }
-        let polled = std::pin::Pin::new(&mut work).poll(context);
-        let computed = work.computed();
-        credit.spend(Instant::now(), computed.saturating_sub(before));
-        before = computed;
-        match polled {
+        match Pin::new(&mut call).poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if computed >= SHORT => Poll::Ready(None),
+            Poll::Pending if call.taken >= SHORT => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     });
     match done.await {
         Some(done) => done,
-        None => aside(work).await,
+        None => aside(call).await,
     }
 }
 
 /// Run the rest of a call on a thread of its own. Where the machine gives none it goes on here.
-async fn aside<W: Work>(work: W) -> W::Output {
+async fn aside<W: Work>(work: Charged<W>) -> W::Output {
     let work = Arc::new(Mutex::new(Some(work)));
     let (mut done, result) = oneshot::channel();
     let (taken, handle, span) = (Arc::clone(&work), Handle::current(), tracing::Span::current());
@@ -133,9 +149,7 @@ fn take<W>(work: &Mutex<Option<W>>) -> Option<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
     use std::sync::mpsc;
-    use std::task::Context;
 
     use super::*;
 
@@ -194,6 +208,16 @@ mod tests {
         credit.spend(Instant::now() + Duration::from_secs(3600), Duration::from_secs(3600));
         assert_eq!(run(work, credit).await, 1);
         assert!(names.iter().all(|name| name == "guest"));
+    }
+
+    #[tokio::test]
+    async fn what_is_computed_aside_is_charged_as_well() {
+        let credit = Arc::new(Credit::default());
+        let (work, _names) = busy(200);
+        assert_eq!(run(work, Arc::clone(&credit)).await, 200);
+        // Of its two hundred milliseconds the first two were here.
+        let (_, left) = *credit.0.lock().unwrap();
+        assert!(left < CREDIT_MAX - SHORT, "{left:?}");
     }
 
     #[test]

@@ -18,13 +18,12 @@ pub struct Limits {
 impl Limits {
     /// As far as the ceilings allow.
     #[must_use]
-    pub const fn within_ceilings(self) -> Self {
-        const fn least(one: Duration, other: Duration) -> Duration {
-            if one.as_nanos() < other.as_nanos() { one } else { other }
+    pub fn within_ceilings(self) -> Self {
+        Self {
+            cpu: self.cpu.min(CPU_CEILING),
+            wall: self.wall.min(WALL_CEILING),
+            memory_bytes: self.memory_bytes.min(MEMORY_BYTES_CEILING),
         }
-        let memory_bytes =
-            if self.memory_bytes < MEMORY_BYTES_CEILING { self.memory_bytes } else { MEMORY_BYTES_CEILING };
-        Self { cpu: least(self.cpu, CPU_CEILING), wall: least(self.wall, WALL_CEILING), memory_bytes }
     }
 }
 

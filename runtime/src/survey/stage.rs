@@ -13,7 +13,7 @@ use crate::catalog::{Shelf, milliseconds, path_of};
 use crate::entry::{Entry, Kind};
 use crate::hash::{Algorithm, Digest};
 use crate::path::RelativePath;
-use crate::state::{self, State};
+use crate::state::{self, Sealed, State};
 
 /// What a survey is for. Those of one shelf do not meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,20 +315,10 @@ pub(crate) async fn reseal(
                 "UPDATE survey_todo SET next = ?3 WHERE survey = ?1 AND path = ?2",
             ),
         ] {
-            let mut select = connection.prepare(select)?;
-            let rows = select.query_map([], |row| {
-                Ok((
-                    row.get::<_, String>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, String>(2)?,
-                    row.get::<_, String>(3)?,
-                ))
-            })?;
-            for row in rows.collect::<Result<Vec<_>, _>>()? {
-                let (destination, survey, path, text) = row;
+            for Sealed { destination, id, path, text } in state::sealed(connection, select)? {
                 match anew(&destination, &text) {
-                    Some(sealed) => connection.execute(update, params![survey, path, sealed])?,
-                    None => connection.execute("DELETE FROM survey WHERE id = ?1", [survey])?,
+                    Some(sealed) => connection.execute(update, params![id, path, sealed])?,
+                    None => connection.execute("DELETE FROM survey WHERE id = ?1", [id])?,
                 };
             }
         }
