@@ -9,18 +9,12 @@ use tokio::runtime::Builder;
 const THREADS_MIN: usize = 2;
 /// More would wait for the same disk and the same line.
 const THREADS_MAX: usize = 8;
-/// A busy thread looks for replies after this many turns of tasks. Guests take turns that are long: with
-/// tokio's 61, a reply beside eight hostile guests was seen 150 ms after it came. A look costs a microsecond.
-const TURNS_BETWEEN_LOOKS: u32 = 2;
 
 /// Threads that move bytes, as many as this machine has cores, from 2 to 8.
 #[must_use]
 pub fn builder() -> Builder {
     let cores = std::thread::available_parallelism().map_or(THREADS_MIN, usize::from);
     let mut builder = Builder::new_multi_thread();
-    builder
-        .worker_threads(cores.clamp(THREADS_MIN, THREADS_MAX))
-        .event_interval(TURNS_BETWEEN_LOOKS)
-        .enable_all();
+    builder.worker_threads(cores.clamp(THREADS_MIN, THREADS_MAX)).enable_all();
     builder
 }

@@ -43,6 +43,7 @@ use Expected::{Cpu, Fine, Nonsense, Refused, Trapped, Wall};
 const CASES: &[(&str, &str, Expected)] = &[
     ("spin", "loop", Cpu),
     ("spin", "allocate", Cpu),
+    ("spin", "fill", Cpu),
     ("begin", "x", Cpu),
     ("linger", "drop", Cpu),
     ("linger", "after", Cpu),

@@ -28,8 +28,8 @@ const GUESTS: [(&str, &str); 8] = [
 ];
 /// How long they do it.
 const FOR: Duration = Duration::from_secs(6);
-/// Operations that the neighbour does meanwhile, at least; on two idle cores it does hundreds.
-const DONE_MIN: u32 = 20;
+/// Operations that the neighbour does meanwhile, at least; on two idle cores it does fifteen hundred.
+const DONE_MIN: u32 = 100;
 /// The memory that each may have.
 const GUEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What sixteen of them may cost this process beyond what it had before: their memories, and as much
@@ -92,7 +92,7 @@ async fn sixteen(rig: &Rig) {
     let grown = resident("VmHWM:").saturating_sub(quiet);
     assert!(grown < HOST_BYTES_MAX, "{} MiB more than when it was quiet", grown >> 20);
     // How fast it is depends on who else has these cores, the emulators among them: that is a bench's.
-    // A neighbour that waits for guests does two.
+    // A neighbour that is behind sixteen guests does two, one whose thread they do not let go of 250.
     assert!(done >= DONE_MIN, "the neighbour did {done} operations in {FOR:?}");
     for (what, guest) in &guests {
         assert_eq!(guest.threads().free(), guest.threads().limit(), "{what}");

@@ -88,6 +88,7 @@ impl<W: Work> Future for Charged<W> {
 /// Run a call where it belongs. Dropping this ends the guest at its next tick.
 pub(super) async fn run<W: Work>(work: W, credit: Arc<Credit>) -> W::Output {
     let mut call = Charged { work, credit, taken: Duration::ZERO };
+    let mut gave_way = false;
     let done = poll_fn(|context| {
         if !call.credit.is_left(Instant::now()) {
             return Poll::Ready(None);
@@ -95,11 +96,21 @@ pub(super) async fn run<W: Work>(work: W, credit: Arc<Credit>) -> W::Output {
         match Pin::new(&mut call).poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending if call.taken >= SHORT => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                gave_way = true;
+                Poll::Pending
+            }
         }
     });
     match done.await {
-        Some(done) => done,
+        Some(done) => {
+            // Whoever makes the next call at once would never let go of this thread, and with as many of
+            // those as there are threads nobody would look whether a reply has come.
+            if !gave_way {
+                tokio::task::yield_now().await;
+            }
+            done
+        }
         None => aside(call).await,
     }
 }
@@ -196,6 +207,19 @@ mod tests {
             assert_eq!(run(work, Arc::default()).await, turns);
             let names: Vec<String> = names.iter().collect();
             assert_eq!(names.iter().filter(|name| *name == "guest").count(), aside, "{turns}: {names:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_nothing_gives_way() {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        // One turn, or one after another: either way there is one in which nothing is computed.
+        for turns in [0, 1] {
+            let (work, names) = busy(turns);
+            let mut call = std::pin::pin!(run(work, Arc::default()));
+            assert!(call.as_mut().poll(&mut context).is_pending(), "{turns}");
+            assert_eq!(call.as_mut().poll(&mut context), Poll::Ready(turns));
+            assert_eq!(names.iter().count(), 1 + usize::try_from(turns).unwrap());
         }
     }
 

@@ -90,8 +90,8 @@ pub const STACK_BYTES_MAX: usize = 512 * 1024;
 /// The stack that a guest and the host functions it calls run on.
 pub const ASYNC_STACK_BYTES: usize = 2 * 1024 * 1024;
 /// How often running guests are interrupted to look at their budget, and at whether they go aside: what
-/// the host may be late by.
-pub const TICK: Duration = Duration::from_millis(1);
+/// the host may be late by. Waking a thread this often takes one per cent of a core, five at 1 ms.
+pub const TICK: Duration = Duration::from_millis(5);
 /// Operations that can be under way in one process: the most threads that a destination can have,
 /// and some for its neighbours.
 pub const OPERATIONS_MAX: u32 = 1000;

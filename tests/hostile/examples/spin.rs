@@ -16,6 +16,14 @@ impl<B: Broker> Abuse<B> for Spin {
             "allocate" => loop {
                 std::hint::black_box(vec![0_u8; 4096]);
             },
+            // One instruction that takes long: nothing interrupts it on its way.
+            "fill" => {
+                let mut room = vec![0_u8; 10 << 20];
+                loop {
+                    room.fill(1);
+                    std::hint::black_box(&mut room);
+                }
+            }
             _ => loop {
                 std::hint::spin_loop();
             },

@@ -20,7 +20,7 @@ use wharf_tests::{ACCOUNT, Rig, Service, path};
 /// What each does, over and over.
 const GUESTS: [(&str, &str); 8] = [
     ("spin", "loop"),
-    ("spin", "allocate"),
+    ("spin", "fill"),
     ("grow", "vectors"),
     ("grow", "politely"),
     ("flood", "lines"),
