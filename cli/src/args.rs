@@ -15,14 +15,13 @@ use std::io::Read as _;
 use std::os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use wharf_runtime::audit::Anchor;
 use wharf_runtime::home::Name;
 use wharf_runtime::network::ConnectTo;
-use wharf_runtime::sandbox::limits::{CPU_CEILING, Limits, MEMORY_BYTES_CEILING, WALL_CEILING};
+use wharf_runtime::sandbox::limits::{Limits, NAMED, Setting};
 use wharf_runtime::secret::Secret;
 use wharf_runtime::vault::{Given, Key, Source};
 
@@ -61,6 +60,21 @@ Data goes to stdout, everything else to stderr.
 
 {}",
         Exit::table()
+    )
+});
+
+/// What `--guest-limit` can say.
+static GUEST_LIMIT_HELP: LazyLock<String> = LazyLock::new(|| {
+    let usual = Limits::default();
+    let lines = NAMED.map(|limit| {
+        let range = format!("{} [1 to {}]", (limit.get)(&usual), limit.most);
+        format!("  {:<9} {:<20} {}\n", limit.name, range, limit.what)
+    });
+    format!(
+        "What a connector may use in one operation, as in memory=128\n\n{}\n\
+         May be repeated; in WHARF_GUEST_LIMIT commas separate several. One operation: a part of a file, a page of \
+         a listing",
+        lines.concat()
     )
 });
 
@@ -149,55 +163,26 @@ pub(crate) struct Global {
     /// May be repeated.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_cert: Vec<PathBuf>,
-    /// Seconds that a connector may compute for in one operation, 1 to 60 [default: 1]
+    /// What a connector may use in one operation, as in memory=128
     #[arg(
-        long,
+        long = "guest-limit",
+        long_help = GUEST_LIMIT_HELP.as_str(),
         global = true,
-        value_name = "SECONDS",
-        value_parser = clap::value_parser!(u64).range(1..=CPU_CEILING.as_secs()),
-        env = "WHARF_GUEST_CPU",
+        value_name = "NAME=AMOUNT",
+        value_delimiter = ',',
+        env = "WHARF_GUEST_LIMIT",
         hide_env_values = true,
         hide_short_help = true
     )]
-    pub(crate) guest_cpu: Option<u64>,
-    /// Seconds that a connector may wait by itself in one operation, 1 to 300 [default: 10]
-    #[arg(
-        long,
-        global = true,
-        value_name = "SECONDS",
-        value_parser = clap::value_parser!(u64).range(1..=WALL_CEILING.as_secs()),
-        env = "WHARF_GUEST_WAIT",
-        hide_env_values = true,
-        hide_short_help = true
-    )]
-    pub(crate) guest_wait: Option<u64>,
-    /// Memory that a connector may have in one operation, 1 to 256 MiB [default: 64]
-    #[arg(
-        long,
-        global = true,
-        value_name = "MIB",
-        value_parser = clap::value_parser!(u64).range(1..=mebibytes(MEMORY_BYTES_CEILING)),
-        env = "WHARF_GUEST_MEMORY",
-        hide_env_values = true,
-        hide_short_help = true
-    )]
-    pub(crate) guest_memory: Option<u64>,
-}
-
-fn mebibytes(bytes: usize) -> u64 {
-    u64::try_from(bytes >> 20).unwrap_or(u64::MAX)
+    pub(crate) guest_limits: Vec<Setting>,
 }
 
 impl Global {
     /// What a connector may use: as the command line says, else as usual.
     pub(crate) fn limits(&self) -> Limits {
-        let usual = Limits::default();
-        let bytes = |mebibytes: u64| usize::try_from(mebibytes << 20).unwrap_or(usual.memory_bytes);
-        Limits {
-            cpu: self.guest_cpu.map_or(usual.cpu, Duration::from_secs),
-            wall: self.guest_wait.map_or(usual.wall, Duration::from_secs),
-            memory_bytes: self.guest_memory.map_or(usual.memory_bytes, bytes),
-        }
+        let mut limits = Limits::default();
+        self.guest_limits.iter().for_each(|setting| setting.apply(&mut limits));
+        limits
     }
 
     /// The home: as it was named, or the usual place. None when the environment names no usual place.

@@ -38,7 +38,6 @@ use crate::network::{HttpVersion, Incoming, Network, ReadError, SendError};
 use crate::rate::Flow;
 use crate::retry::circuit::Circuit;
 use crate::retry::{Attempts, Budget, Reason, Verdict};
-use crate::sandbox::limits::REQUESTS_MAX;
 
 use circuit::Notices;
 use outcome::outcome;
@@ -122,6 +121,8 @@ pub struct Settings {
     pub options: String,
     /// How often a failed request is sent again.
     pub retries: u32,
+    /// How many requests one operation may make.
+    pub requests: u64,
     /// How long one operation may take in all.
     pub elapsed_max: Duration,
     /// Which HTTP to speak.
@@ -519,10 +520,13 @@ impl Call {
     /// One more request of this operation, unless it has made too many.
     async fn count_request(&self, route: &str) -> Result<(), Failure> {
         let made = self.requests.fetch_add(1, Ordering::Relaxed);
-        if made >= REQUESTS_MAX {
-            let reason = format!("more than {REQUESTS_MAX} requests in one operation");
+        let most = self.broker.settings.requests;
+        if made >= most {
+            let reason = format!(
+                "more than {most} requests in one operation; `--guest-limit requests=NUMBER` allows more"
+            );
             // One record says it; a guest that goes on must not fill the audit.
-            if made > REQUESTS_MAX {
+            if made > most {
                 return Err(Failure::Invalid(reason));
             }
             return Err(self.refuse(route, "requests", reason).await);

@@ -184,6 +184,8 @@ pub enum Denial {
     Payload(String),
     #[error("the request is too long: {what} may have {max} bytes")]
     TooLong { what: &'static str, max: usize },
+    #[error("the address is longer than {0} bytes")]
+    UrlTooLong(usize),
     #[error("the handle is not one of this destination's")]
     Handle,
     #[error("the route `{route}` takes handles of `{expected}`, not of `{given}`")]
@@ -211,7 +213,7 @@ impl Denial {
             Self::JsonKey { .. } | Self::Json(_) => "json",
             Self::Confined { .. } => "confine",
             Self::Payload(_) => "payload",
-            Self::TooLong { .. } => "length",
+            Self::TooLong { .. } | Self::UrlTooLong(_) => "length",
             Self::Handle | Self::HandleKind { .. } | Self::HandleHost { .. } => "handle",
         }
     }
@@ -225,6 +227,7 @@ impl Denial {
                 | Self::Blank { .. }
                 | Self::Payload(_)
                 | Self::TooLong { .. }
+                | Self::UrlTooLong(_)
                 | Self::HeaderValue(_)
         )
     }
@@ -243,9 +246,18 @@ pub struct Grant {
     read_only: bool,
     /// Why nothing is allowed at all.
     stopped: Option<String>,
+    /// The longest address, in bytes.
+    url_bytes: usize,
 }
 
 impl Grant {
+    /// With addresses of at most this many bytes.
+    #[must_use]
+    pub const fn with_url_bytes(mut self, bytes: usize) -> Self {
+        self.url_bytes = bytes;
+        self
+    }
+
     /// The manifest, cut down to what was granted. A granted name that the manifest does not have
     /// grants nothing.
     #[must_use]
@@ -269,7 +281,8 @@ impl Grant {
         };
         let flags = options.iter().filter_map(is_on).collect();
         let missing = missing(&manifest, granted);
-        Self { missing, directory, bound, flags, read_only, manifest, stopped: None }
+        let url_bytes = URL_BYTES_MAX;
+        Self { missing, directory, bound, flags, read_only, manifest, stopped: None, url_bytes }
     }
 
     /// The same connector, directory and options, with something else granted.
@@ -329,8 +342,8 @@ impl Grant {
         let mut headers = check_headers(route, &ask.headers)?;
         let around = arguments::Around { directory: &self.directory, bound: &self.bound };
         let json_body = arguments::place(route, ask.json.as_deref(), around, &mut headers)?;
-        if url.as_str().len() > URL_BYTES_MAX {
-            return Err(Denial::TooLong { what: "an address", max: URL_BYTES_MAX });
+        if url.as_str().len() > self.url_bytes {
+            return Err(Denial::UrlTooLong(self.url_bytes));
         }
         Ok(Allowed { manifest: Arc::clone(&self.manifest), route: index, url, headers, json_body })
     }

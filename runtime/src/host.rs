@@ -356,7 +356,7 @@ impl Host {
         if let Some(sandbox) = self.sandbox.get() {
             return Ok(sandbox);
         }
-        let sandbox = Sandbox::new()?;
+        let sandbox = Sandbox::new(self.limits.stack_bytes)?;
         Ok(self.sandbox.get_or_init(|| sandbox))
     }
 
@@ -475,7 +475,8 @@ impl Host {
             destination.backup_directory.clone(),
             &options,
             destination.read_only,
-        );
+        )
+        .with_url_bytes(self.limits.url_bytes);
         let settings = Settings {
             destination: name.as_str().into(),
             connector: format!("{}@{}", installed.r#type, installed.version).into(),
@@ -483,6 +484,7 @@ impl Host {
             signed_by: installed.signature().into(),
             options: serde_json::Value::Object(options).to_string(),
             retries: destination.retries.into(),
+            requests: self.limits.requests,
             elapsed_max: ELAPSED_MAX,
             http_version: destination.http_version,
             pool: account_name.unwrap_or(name.as_str()).into(),

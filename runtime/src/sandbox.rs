@@ -102,12 +102,13 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Set up the engine and its clock.
+    /// Set up the engine and its clock, for guests with stacks of this many bytes.
     ///
     /// # Errors
     /// When this machine cannot run it (no memory to reserve, no thread to start).
-    pub fn new() -> Result<Self, Error> {
-        let engine = Engine::new(&config()).map_err(|error| Error::Engine(format!("{error:#}")))?;
+    pub fn new(stack_bytes: usize) -> Result<Self, Error> {
+        let engine =
+            Engine::new(&config(stack_bytes)).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let stop = Arc::new(AtomicBool::new(false));
         tick(&engine, Arc::clone(&stop)).map_err(|error| Error::Engine(error.to_string()))?;
         Ok(Self { engine, stop })
@@ -221,7 +222,7 @@ impl Drop for Sandbox {
     }
 }
 
-fn config() -> Config {
+fn config(stack_bytes: usize) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(limits::OPERATIONS_MAX)
         .total_core_instances(limits::OPERATIONS_MAX.saturating_mul(4))
@@ -229,7 +230,7 @@ fn config() -> Config {
         .total_tables(limits::OPERATIONS_MAX.saturating_mul(4))
         .total_stacks(limits::OPERATIONS_MAX)
         .max_memory_size(limits::MEMORY_BYTES_CEILING)
-        .table_elements(limits::TABLE_ELEMENTS_MAX)
+        .table_elements(limits::TABLE_ELEMENTS_CEILING)
         // What a warm slot keeps resident, so that a transfer's next operation does not fault it in
         // again. Where the kernel can tell which pages a guest touched (Linux 6.7), only those are
         // reset; elsewhere all of it is, which is why it is not more.
@@ -243,7 +244,7 @@ fn config() -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .cranelift_opt_level(OptLevel::Speed)
         .epoch_interruption(true)
-        .max_wasm_stack(limits::STACK_BYTES_MAX)
+        .max_wasm_stack(stack_bytes)
         .async_stack_size(limits::ASYNC_STACK_BYTES)
         // A slot reserves what a memory can grow to and a guard: bounds checks cost nothing then.
         .memory_reservation(MEMORY_RESERVATION_BYTES)

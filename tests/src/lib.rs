@@ -130,6 +130,8 @@ pub struct Rig {
     pub host: Host,
     /// The home, and room for files.
     pub folder: tempfile::TempDir,
+    /// An honest destination beside the others, once there was need of one.
+    neighbour: tokio::sync::OnceCell<Attached>,
 }
 
 impl Rig {
@@ -143,7 +145,7 @@ impl Rig {
         let cloud = Cloud::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let host = host(&cloud, folder.path()).with_limits(limits);
-        let rig = Self { cloud, host, folder };
+        let rig = Self { cloud, host, folder, neighbour: tokio::sync::OnceCell::new() };
         for service in Service::ALL {
             rig.host.install_unsigned(&connector(service.kind())).unwrap();
             rig.add_account(service, ACCOUNT);
@@ -262,6 +264,23 @@ impl Rig {
     #[must_use]
     pub fn requests(&self, kind: &str) -> usize {
         self.cloud.log().iter().filter(|entry| entry.kind == kind).count()
+    }
+
+    /// What a hostile component did has harmed nobody: its permits are back, its records have nothing
+    /// secret in them and nothing that repaints a terminal, and a destination beside it works.
+    pub async fn assert_harmless(&self, attached: &Attached) {
+        let name = attached.name().as_str();
+        assert_eq!(attached.threads().free(), attached.threads().limit(), "{name} keeps a permit");
+        attached.settle().await.unwrap();
+        let secrets = self.cloud.secrets();
+        for record in audit(&self.host, name) {
+            let text = record.to_string();
+            assert!(!text.chars().any(char::is_control), "{name} recorded {text}");
+            assert!(!secrets.iter().any(|secret| text.contains(secret)), "{name} recorded {text}");
+        }
+        let neighbour = self.neighbour.get_or_init(|| self.destination(Service::Dropbox, "honest"));
+        let entry = neighbour.await.make_folder(&path("here")).await;
+        assert!(entry.is_ok(), "beside {name}: {entry:?}");
     }
 
     /// No request broke a rule that no request may break.

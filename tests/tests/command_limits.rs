@@ -1,27 +1,58 @@
 //! What an operator lets a connector use, from the command line and the environment.
 
+use wharf_runtime::sandbox::limits::{Limits, NAMED};
 use wharf_tests::{Service, Shell};
 
 #[test]
 fn limits_are_set_up_to_their_ceilings() {
     let shell = Shell::with_archive(Service::Dropbox);
-    shell
-        .run(&["--guest-memory", "256", "--guest-cpu", "60", "--guest-wait", "300", "ls", "archive:"])
-        .done();
-    // Less than a connector needs to begin.
-    let small = shell.run(&["--guest-memory", "1", "ls", "archive:"]);
-    assert_eq!(small.code, Some(13), "{small}");
-    assert!(small.stderr.contains("(it was refused more memory)"), "{small}");
-    assert!(small.stderr.contains("; `--guest-memory MIB` allows it more"), "{small}");
-    let mut command = shell.command(&["ls", "archive:"]);
-    let told = shell.ran(&command.env("WHARF_GUEST_MEMORY", "1").output().unwrap());
-    assert_eq!(told.code, Some(13), "{told}");
-    for (option, value, range) in [
-        ("--guest-memory", "257", "1..=256"),
-        ("--guest-cpu", "61", "1..=60"),
-        ("--guest-wait", "0", "1..=300"),
-    ] {
-        let refused = shell.run(&[option, value, "ls", "archive:"]).failed(2);
-        assert!(refused.contains(&format!("{value} is not in {range}")), "{refused}");
+    let most = NAMED.map(|limit| format!("{}={}", limit.name, limit.most)).join(",");
+    shell.run(&["--guest-limit", &most, "ls", "archive:"]).done();
+    for limit in NAMED {
+        let name = limit.name;
+        for amount in [0, limit.most + 1] {
+            let refused =
+                shell.run(&["--guest-limit", &format!("{name}={amount}"), "ls", "archive:"]).failed(2);
+            let range = format!("`{name}` is a number from 1 to {}: {}", limit.most, limit.what);
+            assert!(refused.contains(&range), "{refused}");
+        }
+        let mut limits = Limits::default();
+        assert!((limit.get)(&limits) <= limit.most, "{name}");
+        (limit.set)(&mut limits, limit.most);
+        assert_eq!((limit.get)(&limits), limit.most, "{name}");
+        assert_eq!(limits.within_ceilings(), limits, "{name}");
+        (limit.set)(&mut limits, limit.most + 1);
+        assert_eq!((limit.get)(&limits.within_ceilings()), limit.most, "{name}");
     }
+    let refused = shell.run(&["--guest-limit", "memory", "ls", "archive:"]).failed(2);
+    assert!(refused.contains("a limit is set as NAME=AMOUNT, like `memory=128`"), "{refused}");
+    let refused = shell.run(&["--guest-limit", "disk=9", "ls", "archive:"]).failed(2);
+    assert!(refused.contains("there is no limit `disk`; there are: cpu, wait, memory, "), "{refused}");
+}
+
+/// Less than an honest connector needs stops it, and says what allows it more.
+#[test]
+fn each_limit_is_in_force() {
+    let shell = Shell::with_archive(Service::OneDrive);
+    let file = shell.file("a", "a");
+    let name = "\u{43b}".repeat(200);
+    let far = format!("archive:{name}/b");
+    for (limit, to, code, said, hint) in [
+        ("memory=1", "archive:", 13, "refused more memory", Some("memory=MIB")),
+        ("tables=1", "archive:", 13, "refused more room for tables", Some("tables=ELEMENTS")),
+        ("stack=1", "archive:", 13, "call stack exhausted", Some("stack=KIB")),
+        ("handles=1", "archive:", 13, "store handle limit exceeded", Some("handles=NUMBER")),
+        ("requests=1", "archive:", 1, "more than 1 requests in one operation", Some("requests=NUMBER")),
+        ("url=1", &far, 1, "the address is longer than 1024 bytes", Some("url=KIB")),
+    ] {
+        let stopped = shell.run(&["--guest-limit", limit, "copy", &file, to]);
+        assert!(stopped.code == Some(code) && stopped.stderr.contains(said), "{limit}: {stopped}");
+        if let Some(hint) = hint {
+            assert!(stopped.stderr.contains(&format!("`--guest-limit {hint}` allows ")), "{stopped}");
+        }
+    }
+    let mut command = shell.command(&["ls", "archive:"]);
+    let told = shell.ran(&command.env("WHARF_GUEST_LIMIT", "cpu=2,memory=1").output().unwrap());
+    assert!(told.code == Some(13) && told.stderr.contains("refused more memory"), "{told}");
+    shell.run(&["copy", &file, "archive:"]).done();
 }

@@ -19,7 +19,12 @@ const TIME_MAX: Duration = Duration::from_secs(20);
 const MESSAGE_BYTES_MAX: usize = 4096;
 
 fn limits() -> Limits {
-    Limits { cpu: Duration::from_millis(300), wall: Duration::from_secs(3), memory_bytes: 16 * 1024 * 1024 }
+    Limits {
+        cpu: Duration::from_millis(300),
+        wall: Duration::from_secs(3),
+        memory_bytes: 16 * 1024 * 1024,
+        ..Limits::default()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +119,7 @@ async fn changes_that_make_no_sense_change_nothing() {
     }
     let error = Box::pin(wharf_runtime::survey::reindex(&attached)).await.unwrap_err();
     assert!(error.to_string().contains("does not finish telling what changed"), "{error}");
+    rig.assert_harmless(&attached).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,6 +271,8 @@ async fn a_listing_is_checked() {
     let error = huge.list(&path(""), false, None).await.unwrap_err();
     let long = matches!(error.problem, operation::Error::Nonsense(_) | operation::Error::Trapped(_));
     assert!(long, "{error}");
+    rig.assert_harmless(&nonsense).await;
+    rig.assert_harmless(&huge).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,7 +298,7 @@ async fn other_answers_are_checked() {
     let place = format!("/backups/{}/there", attached.name());
     rig.cloud.dropbox().put_file(wharf_tests::ACCOUNT, &place, b"x").unwrap();
     is_nonsense("an offset beyond", attached.get(&path("there"), 0, None, None).await.map(|_| ()));
-    assert_eq!(attached.threads().free(), attached.threads().limit());
+    rig.assert_harmless(&attached).await;
 }
 
 const fn info(size: u64) -> Info {
@@ -316,6 +324,7 @@ async fn every_operation_begins_with_an_empty_memory() {
     for entry in [a, b, c, d] {
         assert_eq!(entry.unwrap().revision.as_deref(), Some("[]"));
     }
+    rig.assert_harmless(&attached).await;
 }
 
 /// What the host computes for a guest is not the guest's time, but it must end all the same.
@@ -347,6 +356,7 @@ async fn a_guest_cannot_keep_the_host_computing() {
         assert_eq!(attached.threads().free(), attached.threads().limit(), "{what}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    rig.assert_harmless(&attached).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -372,6 +382,8 @@ async fn open_downloads_and_handles_are_bounded() {
     drop(ended);
     assert_eq!(hoard.threads().free(), hoard.threads().limit());
     hoard.stat(&path("fine")).await.unwrap();
+    rig.assert_harmless(&leak).await;
+    rig.assert_harmless(&hoard).await;
 }
 
 /// Upload a file of this name with the liar; the failures that were told.
@@ -396,6 +408,7 @@ async fn a_false_report_is_no_copy() {
         let failures = lie(&attached, &rig, name, 1000).await.unwrap();
         assert_eq!(failures.len(), 1, "{failures:?}");
     }
+    rig.assert_harmless(&attached).await;
 }
 
 /// Its hash agrees, because the host computed it for the guest; but no byte was ever sent.
@@ -407,6 +420,7 @@ async fn what_was_never_sent_is_no_copy() {
     assert_eq!(rig.requests("dropbox.upload"), 0);
     let failures = lied.unwrap();
     assert_eq!(failures.len(), 1, "{failures:?}");
+    rig.assert_harmless(&attached).await;
 }
 
 /// An upload that makes no headway ends.
@@ -426,8 +440,8 @@ async fn an_upload_in_parts_ends() {
             Err(problem) => wrong.push(problem),
         }
     }
-    assert_eq!(attached.threads().free(), attached.threads().limit());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    rig.assert_harmless(&attached).await;
 }
 
 /// A page that names itself as its successor ends the transfer, not the operator's patience.
@@ -447,6 +461,7 @@ async fn a_listing_without_end_ends() {
     let downloading = wharf_runtime::transfer::download(&attached, &root, &to, &options, &told);
     assert!(tokio::time::timeout(TIME_MAX, downloading).await.is_ok_and(|ended| ended.is_ok()));
     assert!(wrong.is_empty(), "listing for ever: {wrong:?}");
+    rig.assert_harmless(&attached).await;
 }
 
 /// A refusal that claims patience for ever is no reason to wait for ever.
@@ -462,6 +477,7 @@ async fn claimed_patience_is_bounded() {
     let looked =
         tokio::time::timeout(TIME_MAX, neighbour.stat(&path("x"))).await.expect("the neighbour waits");
     assert!(looked.is_err());
+    rig.assert_harmless(&attached).await;
 }
 
 /// Every component has a case: its name is in one of these files.

@@ -102,7 +102,7 @@ impl Seen {
 
     /// No file of the home has a secret in clear.
     async fn home_is_clean(&self) {
-        self.attached.settle().await.unwrap();
+        self.rig.assert_harmless(&self.attached).await;
         let home = wharf_tests::tree(&self.rig.folder.path().join("home"));
         for (name, bytes) in home {
             let bytes = bytes.unwrap_or_default();
@@ -265,6 +265,7 @@ async fn a_damaged_reply_is_cleaned_too() {
     {
         echoed(&seen, 200, &[], body.into()).await;
     }
+    seen.rig.assert_harmless(&seen.attached).await;
 }
 
 /// JSON inside a text of JSON, as batches and error details have it.
@@ -273,6 +274,7 @@ async fn a_reply_within_a_reply_is_cleaned_too() {
     let seen = Seen::new(Service::OneDrive).await;
     let inner = r#"{"uploadUrl":"https:\/\/contoso-my.sharepoint.com\/x?tempauth=v1.SECRET"}"#;
     echoed(&seen, 200, &[], json!({ "body": inner })).await;
+    seen.rig.assert_harmless(&seen.attached).await;
 }
 
 /// The token in the forms that a log or a proxy gives it.
@@ -283,6 +285,7 @@ async fn a_token_in_disguise_is_cleaned_too() {
     let base64 = base64(token.as_bytes());
     let reply = echoed(&seen, 400, &[], json!({ "error": base64 })).await;
     assert!(!reply["body"].as_str().unwrap().contains(&base64), "{reply}");
+    seen.rig.assert_harmless(&seen.attached).await;
 }
 
 /// A connector that hopes for a template: what it writes where no token belongs stays what it wrote.

@@ -54,4 +54,5 @@ async fn a_log_stays_small_and_harmless() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    rig.assert_harmless(&attached).await;
 }

@@ -47,8 +47,12 @@ fn sixteen_at_once_keep_to_their_memory_and_their_neighbour_works() {
     // As the command has them, with the emulators on threads of their own.
     let (services, ours) = (workers::builder().build().unwrap(), workers::builder().build().unwrap());
     let bytes = usize::try_from(GUEST_BYTES_MAX).unwrap();
-    let limits =
-        Limits { cpu: Duration::from_millis(300), wall: Duration::from_secs(3), memory_bytes: bytes };
+    let limits = Limits {
+        cpu: Duration::from_millis(300),
+        wall: Duration::from_secs(3),
+        memory_bytes: bytes,
+        ..Limits::default()
+    };
     let rig = services.block_on(Rig::with(cloud::Options::default(), limits));
     ours.block_on(sixteen(&rig));
 }

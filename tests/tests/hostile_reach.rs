@@ -54,6 +54,7 @@ async fn refused(rig: &Rig, attached: &Attached, attempts: &[(Value, &str)]) {
         wrong.push(format!("{} attempts, {} records: {found:#?}", attempts.len(), records.len()));
     }
     assert!(wrong.is_empty(), "{name}:\n{}", wrong.join("\n"));
+    rig.assert_harmless(attached).await;
 }
 
 fn cut(value: &Value) -> String {
@@ -373,6 +374,7 @@ async fn stays_inside(rig: &Rig, attached: &Attached, steps: &[Value]) {
         assert!(result["failure"] == Value::Null || result["failure"] == "denied", "{step} => {result}");
         assert!(!result.to_string().contains("/other"), "{step} => {result}");
     }
+    rig.assert_harmless(attached).await;
 }
 
 /// The first handle in it, at any depth.
@@ -486,4 +488,5 @@ async fn ten_thousand_requests_are_all_an_operation_gets() {
     attached.settle().await.unwrap();
     // One more says that there were too many; those after it are not worth the disk.
     assert_eq!(audit(&rig.host, attached.name().as_str()).len(), 10_001);
+    rig.assert_harmless(&attached).await;
 }

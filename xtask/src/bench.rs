@@ -1,4 +1,4 @@
-//! `cargo xtask bench [ROUNDS [MIB [large|small|call|curl]]]`: Wharf beside a native client that makes
+//! `cargo xtask bench [ROUNDS [MIB [large|small|request|call|curl]]]`: Wharf beside a native client that makes
 //! the same requests. `cargo xtask bench rclone [ROUNDS [small|throttled|list|large]]`: beside rclone.
 //! `cargo xtask bench neighbour`: an operation beside eight hostile components.
 
@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::run::{run, target};
 use crate::{build, foreign, tools};
 
-const USAGE: &str = "usage: cargo xtask bench [ROUNDS [MIB [large|small|call|curl]]]
+const USAGE: &str = "usage: cargo xtask bench [ROUNDS [MIB [large|small|request|call|curl]]]
        cargo xtask bench rclone [ROUNDS [small|throttled|list|large]]
        cargo xtask bench neighbour";
 
@@ -18,14 +18,13 @@ pub(crate) fn bench(rest: &[String]) -> Result<()> {
         ["rclone", arguments @ ..] => {
             ("rival", understood(arguments, 1, &["small", "throttled", "list", "large"])?)
         }
-        arguments => ("bench", understood(arguments, 2, &["large", "small", "call", "curl"])?),
+        arguments => ("bench", understood(arguments, 2, &["large", "small", "request", "call", "curl"])?),
     };
     tools::wasm_target()?;
     build::connectors(build::With::Optimisation)?;
     match program {
         "rival" => foreign::clients()?,
-        "neighbour" => build::hostile()?,
-        _ => {}
+        _ => build::hostile()?,
     }
     run(std::process::Command::new(target().join("release").join(program)).args(arguments))
 }

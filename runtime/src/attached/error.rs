@@ -128,10 +128,19 @@ impl Error {
     fn hint_on_the_connector(&self) -> String {
         let report = "report this to the connector's vendor; `RUST_LOG=connector=debug` shows what it logs";
         let option = match &self.problem {
-            operation::Error::Overdrawn(Overdrawn::Cpu(_)) => "--guest-cpu SECONDS",
-            operation::Error::Overdrawn(Overdrawn::Wall(_)) => "--guest-wait SECONDS",
+            operation::Error::Overdrawn(Overdrawn::Cpu(_)) => "--guest-limit cpu=SECONDS",
+            operation::Error::Overdrawn(Overdrawn::Wall(_)) => "--guest-limit wait=SECONDS",
             operation::Error::Trapped(reason) if reason.contains(operation::MEMORY_REFUSED) => {
-                "--guest-memory MIB"
+                "--guest-limit memory=MIB"
+            }
+            operation::Error::Trapped(reason) if reason.contains(operation::TABLES_REFUSED) => {
+                "--guest-limit tables=ELEMENTS"
+            }
+            operation::Error::Trapped(reason) if reason.contains(operation::STACK_EXHAUSTED) => {
+                "--guest-limit stack=KIB"
+            }
+            operation::Error::Trapped(reason) if reason.contains(operation::HANDLES_EXHAUSTED) => {
+                "--guest-limit handles=NUMBER"
             }
             operation::Error::Trapped(_)
             | operation::Error::Nonsense(_)

@@ -61,6 +61,9 @@ fn remedy(destination: &str, denial: &Denial) -> Option<String> {
             "run `wharf destination modify {destination} --option {option}=true` if that is wanted"
         )),
         Denial::Stopped(_) => Some(format!("see `wharf destination show {destination}`")),
+        Denial::UrlTooLong(_) => {
+            Some("shorten the path; `--guest-limit url=KIB` allows longer ones".to_owned())
+        }
         Denial::UnknownRoute(_)
         | Denial::Blank { .. }
         | Denial::Item { .. }

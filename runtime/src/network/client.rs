@@ -15,7 +15,7 @@ use url::Url;
 use super::connect_to::ConnectTo;
 use super::plain::Plain;
 use super::resolver::{Exempt, Guarded, Resolver, Unguarded};
-use super::{CONNECT_TIMEOUT, Error, HEADER_BYTES_MAX, HttpVersion, Options, Outgoing, SendErrorKind};
+use super::{CONNECT_TIMEOUT, Error, HttpVersion, Options, Outgoing, SendErrorKind};
 
 /// Time that an unused connection is kept: services close theirs after one to two minutes, and one
 /// that closes just when it is used costs an attempt.
@@ -52,12 +52,13 @@ pub(super) struct Clients {
     plain: Vec<Plain>,
     certificates: Vec<Certificate>,
     resolver: Arc<dyn Resolver>,
+    header_bytes: usize,
     built: Mutex<HashMap<Pool, Client>>,
 }
 
 impl Clients {
     pub(super) fn new(options: Options) -> Result<Self, Error> {
-        let Options { connect_to, plain, ca_certificates, resolver, stage: _ } = options;
+        let Options { connect_to, plain, ca_certificates, resolver, header_bytes, stage: _ } = options;
         let mut certificates = Vec::new();
         for path in ca_certificates {
             let text = match fs::read(&path) {
@@ -69,7 +70,7 @@ impl Clients {
                 Ok(_) | Err(_) => return Err(Error::NoCertificate(path)),
             }
         }
-        Ok(Self { connect_to, plain, certificates, resolver, built: Mutex::default() })
+        Ok(Self { connect_to, plain, certificates, resolver, header_bytes, built: Mutex::default() })
     }
 
     /// The client for a request, built when it is the first of its pool.
@@ -116,7 +117,7 @@ impl Clients {
             .tcp_user_timeout(UNACKNOWLEDGED_TIMEOUT)
             .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
             .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_max_header_list_size(u32::try_from(HEADER_BYTES_MAX).unwrap_or(u32::MAX))
+            .http2_max_header_list_size(u32::try_from(self.header_bytes).unwrap_or(u32::MAX))
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT);
         let builder = match pool.version {

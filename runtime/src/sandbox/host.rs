@@ -9,7 +9,7 @@ use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::wharf::connector::{broker as wit, content, log, settings};
-use super::limits::{HOSTCALL_BYTES_MAX, LOOK_BYTES_MIN, OPEN_BODIES_MAX, READ_BYTES_MAX, REPLY_BYTES_MAX};
+use super::limits::{HOSTCALL_BYTES_MAX, LOOK_BYTES_MIN, OPEN_BODIES_MAX, READ_BYTES_MAX};
 use super::meter::Meter;
 use super::output::LogBudget;
 use super::store::Limiter;
@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) meter: Arc<Meter>,
     pub(super) call: Arc<Call>,
     pub(super) log: LogBudget,
+    /// What it sees of a reply at most, in bytes.
+    pub(super) reply_bytes: u32,
     /// Bytes of content that this operation may still have read or hashed for it; set by the first
     /// content it is given.
     pub(super) look_left: u64,
@@ -171,7 +173,7 @@ impl wit::Host for State {
     ) -> wasmtime::Result<Result<wit::Reply, wit::Failure>> {
         let request = self.request(request)?;
         let (meter, call) = (Arc::clone(&self.meter), Arc::clone(&self.call));
-        let reply = meter.host(call.exchange(request, limit.min(REPLY_BYTES_MAX))).await;
+        let reply = meter.host(call.exchange(request, limit.min(self.reply_bytes))).await;
         Ok(reply.map(Into::into).map_err(Into::into))
     }
 
@@ -185,7 +187,7 @@ impl wit::Host for State {
             let reason = format!("more than {OPEN_BODIES_MAX} replies are open at once");
             return Ok(Err(call.refuse_counted(&request.ask.route, "open-bodies", reason).await.into()));
         }
-        match meter.host(call.fetch(request, REPLY_BYTES_MAX)).await {
+        match meter.host(call.fetch(request, self.reply_bytes)).await {
             Ok((reply, incoming)) => {
                 self.open_bodies = self.open_bodies.saturating_add(usize::from(incoming.is_some()));
                 let body = self.table.push(Body { incoming })?;

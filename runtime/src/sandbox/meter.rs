@@ -90,16 +90,16 @@ impl<F: Future> Future for Excused<'_, F> {
 /// Run a call of a guest within its budgets. Dropping the call is what ends the guest: its instance
 /// is not to be used again.
 pub(super) async fn within<F>(
-    limits: Limits,
+    limits: &Limits,
     meter: Arc<Meter>,
     credit: Arc<Credit>,
-    call: F,
+    call: Pin<Box<F>>,
 ) -> Result<F::Output, Overdrawn>
 where
     F: Future<Output: Send> + Send + 'static,
 {
     let start = Instant::now();
-    let metered = Metered { limits, meter: Arc::clone(&meter), used: Duration::ZERO, call: Box::pin(call) };
+    let metered = Metered { cpu: limits.cpu, meter: Arc::clone(&meter), used: Duration::ZERO, call };
     tokio::select! {
         done = lane::run(metered, credit) => done,
         () = waited(limits.wall, &meter, start) => Err(Overdrawn::Wall(limits.wall)),
@@ -121,7 +121,7 @@ async fn waited(budget: Duration, meter: &Meter, start: Instant) {
 }
 
 struct Metered<F> {
-    limits: Limits,
+    cpu: Duration,
     meter: Arc<Meter>,
     used: Duration,
     call: Pin<Box<F>>,
@@ -157,9 +157,7 @@ impl<F: Future> Future for Metered<F> {
         self.used = self.used.saturating_add(thread_time().saturating_sub(start));
         match polled {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
-            Poll::Pending if self.guests() > self.limits.cpu => {
-                Poll::Ready(Err(Overdrawn::Cpu(self.limits.cpu)))
-            }
+            Poll::Pending if self.guests() > self.cpu => Poll::Ready(Err(Overdrawn::Cpu(self.cpu))),
             Poll::Pending => Poll::Pending,
         }
     }

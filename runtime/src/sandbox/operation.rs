@@ -251,15 +251,16 @@ macro_rules! operation {
         let mut store: Store<State> = $store;
         let (meter, log) = (Arc::clone(&store.data().meter), store.data().log.clone());
         let pre = Arc::clone(&$self.pre);
-        let call = async move {
+        // In its box before it is moved anywhere: it has everything that the call will ever wait for.
+        let call = Box::pin(async move {
             let ready: wasmtime::Result<Bindings> = pre.instantiate_async(&mut store).await;
             let answer = match ready {
                 Ok(bindings) => bindings.wharf_connector_destination().$name(&mut store, $($argument),*).await,
                 Err(error) => Err(error),
             };
             (store, answer)
-        };
-        ended(meter::within($self.limits, meter, Arc::clone(&$self.credit), call).await, &log, &$self.counting)
+        });
+        ended(meter::within(&$self.limits, meter, Arc::clone(&$self.credit), call).await, &log, &$self.counting)
     }};
 }
 
@@ -557,6 +558,12 @@ fn ended<T>(
 
 /// What is said of a guest that trapped after it had asked for more memory than it may have.
 pub(crate) const MEMORY_REFUSED: &str = " (it was refused more memory)";
+/// As [`MEMORY_REFUSED`], of tables.
+pub(crate) const TABLES_REFUSED: &str = " (it was refused more room for tables)";
+/// What a trap says of a guest whose stack is full, in the engine's words.
+pub(crate) const STACK_EXHAUSTED: &str = "call stack exhausted";
+/// As [`STACK_EXHAUSTED`], of one that holds too many handles.
+pub(crate) const HANDLES_EXHAUSTED: &str = "handle limit exceeded";
 
 /// Why a guest trapped, in one line: the reason of the engine, and what the guest said last.
 fn breakdown(trap: &wasmtime::Error, state: &State, last_words: Option<String>) -> String {
@@ -564,7 +571,7 @@ fn breakdown(trap: &wasmtime::Error, state: &State, last_words: Option<String>) 
         Some(trap) => trap.to_string(),
         None => trap.root_cause().to_string(),
     };
-    let memory = if state.limiter.refused { MEMORY_REFUSED } else { "" };
+    let memory = state.limiter.refused.unwrap_or_default();
     match last_words {
         Some(words) => format!("{reason}{memory}; its last words: {words}"),
         None => format!("{reason}{memory}"),

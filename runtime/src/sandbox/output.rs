@@ -9,8 +9,6 @@ use bytes::Bytes;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::limits::LOG_BYTES_MAX;
-
 /// Longest line that is shown, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
 
@@ -18,11 +16,12 @@ const LINE_BYTES_MAX: usize = 1024;
 const LINE_COST_BYTES: usize = 64;
 
 /// The budget, and the line being written.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct LogBudget(Arc<Mutex<Written>>);
 
 #[derive(Debug, Default)]
 struct Written {
+    max: usize,
     used: usize,
     dropped: usize,
     line: Vec<u8>,
@@ -30,6 +29,10 @@ struct Written {
 }
 
 impl LogBudget {
+    pub(super) fn new(max: usize) -> Self {
+        Self(Arc::new(Mutex::new(Written { max, ..Written::default() })))
+    }
+
     /// A log line of the guest's.
     pub(super) fn write(&self, level: tracing::Level, message: &str) {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +60,7 @@ impl LogBudget {
 
 impl Written {
     fn take(&mut self, bytes: usize) -> bool {
-        if self.used.saturating_add(bytes) > LOG_BYTES_MAX {
+        if self.used.saturating_add(bytes) > self.max {
             self.dropped = self.dropped.saturating_add(bytes);
             return false;
         }
@@ -137,6 +140,6 @@ impl OutputStream for Output {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(LOG_BYTES_MAX)
+        Ok(self.0.0.lock().unwrap_or_else(PoisonError::into_inner).max)
     }
 }

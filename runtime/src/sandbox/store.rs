@@ -8,8 +8,9 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use super::clock::{Monotonic, Wall};
 use super::host::{FUEL, State};
-use super::limits::{self, Limits};
+use super::limits::{INSTANCES_MAX, LOOK_BYTES_FREE, Limits, MEMORIES_MAX, RANDOM_BYTES_MAX};
 use super::meter::Meter;
+use super::operation::{MEMORY_REFUSED, TABLES_REFUSED};
 use super::output::{LogBudget, Output};
 use crate::broker::Call;
 use crate::figures::Counting;
@@ -20,16 +21,18 @@ pub(super) struct Limiter {
     memory_max: usize,
     memory: usize,
     elements: usize,
+    elements_max: usize,
     /// The most memory it had, in bytes.
     peak: usize,
-    /// Was something refused? Then a trap that follows is explained by it.
-    pub(super) refused: bool,
+    /// What was refused: a trap that follows is explained by it.
+    pub(super) refused: Option<&'static str>,
     counting: Counting,
 }
 
 impl Limiter {
-    const fn new(memory_max: usize, counting: Counting) -> Self {
-        Self { memory_max, memory: 0, elements: 0, peak: 0, refused: false, counting }
+    const fn new(limits: Limits, counting: Counting) -> Self {
+        let (memory_max, elements_max) = (limits.memory_bytes, limits.table_elements);
+        Self { memory_max, memory: 0, elements: 0, elements_max, peak: 0, refused: None, counting }
     }
 }
 
@@ -43,7 +46,7 @@ impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.memory.saturating_sub(current).saturating_add(desired);
         if wanted > self.memory_max {
-            self.refused = true;
+            self.refused = Some(MEMORY_REFUSED);
             return Ok(false);
         }
         self.memory = wanted;
@@ -53,8 +56,8 @@ impl ResourceLimiter for Limiter {
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.elements.saturating_sub(current).saturating_add(desired);
-        if wanted > limits::TABLE_ELEMENTS_MAX {
-            self.refused = true;
+        if wanted > self.elements_max {
+            self.refused = Some(TABLES_REFUSED);
             return Ok(false);
         }
         self.elements = wanted;
@@ -62,15 +65,15 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        limits::INSTANCES_MAX
+        INSTANCES_MAX
     }
 
     fn tables(&self) -> usize {
-        limits::MEMORIES_MAX
+        MEMORIES_MAX
     }
 
     fn memories(&self) -> usize {
-        limits::MEMORIES_MAX
+        MEMORIES_MAX
     }
 }
 
@@ -82,14 +85,14 @@ pub(super) fn fresh(
     counting: &Counting,
 ) -> Store<State> {
     counting.instance();
-    let log = LogBudget::default();
+    let log = LogBudget::new(limits.log_bytes);
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(Output(log.clone())).stderr(Output(log.clone()));
-    wasi.max_random_size(limits::RANDOM_BYTES_MAX);
+    wasi.max_random_size(RANDOM_BYTES_MAX);
     wasi.monotonic_clock(Monotonic::new()).wall_clock(Wall);
     let mut table = ResourceTable::new();
-    table.set_max_capacity(limits::HANDLES_MAX);
-    let limiter = Limiter::new(limits.memory_bytes, counting.clone());
+    table.set_max_capacity(limits.handles);
+    let limiter = Limiter::new(limits, counting.clone());
     let state = State {
         wasi: wasi.build(),
         table,
@@ -97,13 +100,14 @@ pub(super) fn fresh(
         meter: Arc::new(Meter::new(counting.clone())),
         call,
         log,
-        look_left: limits::LOOK_BYTES_FREE,
+        look_left: LOOK_BYTES_FREE,
+        reply_bytes: limits.reply_bytes,
         open_bodies: 0,
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(FUEL);
-    store.set_max_component_handles(limits::HANDLES_MAX);
+    store.set_max_component_handles(limits.handles);
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
     store

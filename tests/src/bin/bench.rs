@@ -32,11 +32,17 @@ use wharf_runtime::network::{self, ConnectTo};
 use wharf_runtime::path::Directory;
 use wharf_runtime::sandbox::operation::Progress;
 use wharf_runtime::secret::Secret;
-use wharf_tests::path;
+use wharf_tests::{Service, hostile, hostile_name, path};
 
 /// Bytes of a part, as the OneDrive connector's manifest says.
 const PART: u64 = 10 * 1024 * 1024;
-const GRAPH: &str = "https://graph.microsoft.com/v1.0/me/drive/root:/backups/bench";
+const GRAPH: &str = "https://graph.microsoft.com/v1.0/me/drive/root:/backups/onedrive";
+/// Where the backup directories are.
+const DIRECTORY: &str = "/backups";
+/// The component that sends a file a hundred times in one operation.
+const ASKING: &str = "requests";
+/// How often it does.
+const SENDS: u32 = 100;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -51,8 +57,10 @@ fn main() {
 async fn bench(rounds: u64, mebibytes: u64, only: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(folder.path());
+    let host = open(&emulator, folder.path());
     let scene = Scene {
-        attached: attach(&emulator, folder.path()).await,
+        attached: attach(&host, &emulator, "onedrive", &wharf_tests::connector("onedrive")).await,
+        asking: attach(&host, &emulator, &hostile_name(ASKING, Service::OneDrive), &asking()).await,
         native: Native::new(&emulator),
         folder: folder.path().to_owned(),
         rounds,
@@ -66,6 +74,9 @@ async fn bench(rounds: u64, mebibytes: u64, only: Option<&str>) {
     if wanted("small") {
         scene.small().await;
     }
+    if wanted("request") {
+        scene.request().await;
+    }
     if wanted("call") {
         call(&scene.attached).await;
     }
@@ -77,6 +88,8 @@ async fn bench(rounds: u64, mebibytes: u64, only: Option<&str>) {
 
 struct Scene {
     attached: Attached,
+    /// A component that makes a hundred requests in one operation.
+    asking: Attached,
     native: Native,
     folder: PathBuf,
     rounds: u64,
@@ -111,14 +124,35 @@ impl Scene {
             measure(|| self.native.small(&file, REQUESTS)),
             measure(|| self.native.small(&file, REQUESTS)),
         ];
-        let [wharf, native, again] =
-            compare(self.rounds, runs).await.map(|time| time.as_secs_f64() * 1e6 / f64::from(REQUESTS));
-        println!(
-            "4 KiB upload: {:+.1} µs over native, of {native:.0} µs (native beside itself: {:+.1} µs)",
-            wharf - native,
-            again - native
-        );
+        let times = compare(self.rounds, runs).await;
+        over_native("4 KiB file, an operation each", times.map(|time| each(time, REQUESTS)));
     }
+
+    /// What a request costs within an operation: the instance is there, and makes a hundred.
+    async fn request(&self) {
+        let file = self.folder.join("small");
+        std::fs::write(&file, wharf_tests::noise(2, 4096)).unwrap();
+        let runs = [
+            measure(|| wharf_requests(&self.asking, &file)),
+            measure(|| self.native.small(&file, SENDS)),
+            measure(|| self.native.small(&file, SENDS)),
+        ];
+        let times = compare(self.rounds, runs).await;
+        over_native("4 KiB request, a hundred in one operation", times.map(|time| each(time, SENDS)));
+    }
+}
+
+/// Microseconds of each.
+fn each(time: Duration, requests: u32) -> f64 {
+    time.as_secs_f64() * 1e6 / f64::from(requests)
+}
+
+fn over_native(what: &str, [wharf, native, again]: [f64; 3]) {
+    println!(
+        "{what}: {:+.1} µs over native, of {native:.0} µs (native beside itself: {:+.1} µs)",
+        wharf - native,
+        again - native
+    );
 }
 
 /// A file of noise, written piece by piece: its bytes must not count as memory of this process.
@@ -244,6 +278,13 @@ async fn wharf_small(attached: &Attached, file: &Path, requests: u32) {
             entry.hash.as_ref()
         );
     }
+}
+
+/// One operation that sends the file a hundred times.
+async fn wharf_requests(attached: &Attached, file: &Path) {
+    let source = Arc::new(Source::open(file).unwrap());
+    let info = Info { size: source.size(), modified: None, keep_modified: false, mode: Mode::Replace };
+    attached.put(&path("small-0"), &Section::whole(source), &info, None).await.unwrap();
 }
 
 /// The same requests, as one would write them without Wharf.
@@ -412,25 +453,33 @@ impl Drop for Emulator {
     }
 }
 
-async fn attach(emulator: &Emulator, folder: &Path) -> Attached {
+fn open(emulator: &Emulator, folder: &Path) -> Host {
     let connect_to = emulator.connect_to.iter().map(|pair| pair.parse::<ConnectTo>().unwrap()).collect();
     let options = network::Options {
         connect_to,
         ca_certificates: vec![emulator.ca.clone()],
         ..network::Options::default()
     };
-    let host = Host::open(&folder.join("home"), options).unwrap();
-    host.install_unsigned(&wharf_tests::connector("onedrive")).unwrap();
+    Host::open(&folder.join("home"), options).unwrap()
+}
+
+fn asking() -> Vec<u8> {
+    hostile(ASKING, Service::OneDrive, |_| {})
+}
+
+/// A component installed, with an account and a destination of the name of its type.
+async fn attach(host: &Host, emulator: &Emulator, kind: &str, component: &[u8]) -> Attached {
+    host.install_unsigned(component).unwrap();
     let token = StoredToken::from_rclone(&std::fs::read_to_string(&emulator.token_file).unwrap()).unwrap();
     let (id, secret) = emulator.client.clone();
     let client = Client { id: Some(id), secret: Some(Secret::new(secret)), token_url: None };
-    let account = Name::parse("bench").unwrap();
-    host.accounts().add(&account, "onedrive", token, client, std::time::SystemTime::now()).unwrap();
-    let reference = ConnectorReference::parse("onedrive").unwrap();
+    let name = Name::parse(kind).unwrap();
+    host.accounts().add(&name, kind, token, client, std::time::SystemTime::now()).unwrap();
+    let reference = ConnectorReference::parse(kind).unwrap();
     let (_, manifest) = host.manifest(&reference).unwrap();
-    let directory = Directory::parse("/backups/bench").unwrap();
-    let mut destination = Destination::new(Name::parse("bench").unwrap(), reference, directory);
-    destination.account = Some(account);
+    let directory = Directory::parse(&format!("{DIRECTORY}/{kind}")).unwrap();
+    let mut destination = Destination::new(name.clone(), reference, directory);
+    destination.account = Some(name);
     destination.grants = Granted::everything(&manifest);
     host.destinations().create(&destination).unwrap();
     let attached = host.attach(&destination.name).await.unwrap();
