@@ -4,6 +4,7 @@
 //! is stored twice, our own file is no conflict, and the next run mends what failed.
 #![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use cloud::{Action, Preset, Rule};
@@ -22,6 +23,8 @@ enum Work {
     Parts,
     Download,
     Listing,
+    /// A listing of two pages.
+    Pages,
 }
 
 /// What is done, which of its requests is answered with the error, and how many of that kind pass first.
@@ -34,6 +37,7 @@ const ONEDRIVE: &[(Work, &str, u64)] = &[
     (Work::Download, "onedrive.item", 0),
     (Work::Download, "onedrive.download", 0),
     (Work::Listing, "onedrive.children", 0),
+    (Work::Pages, "onedrive.children", 1),
 ];
 const DROPBOX: &[(Work, &str, u64)] = &[
     (Work::One, "dropbox.upload", 0),
@@ -44,6 +48,7 @@ const DROPBOX: &[(Work, &str, u64)] = &[
     (Work::Parts, "dropbox.finish-batch", 0),
     (Work::Download, "dropbox.download", 0),
     (Work::Listing, "dropbox.list-folder", 0),
+    (Work::Pages, "dropbox.list-continue", 0),
 ];
 
 struct Cell<'a> {
@@ -101,17 +106,27 @@ impl Cell<'_> {
         let patient = ["throttled", "limit", "unavailable", "bandwidth", "too-many-requests", "rate"];
         let retry_after = patient.iter().any(|word| self.preset.to_string().contains(word)).then_some(1);
         let action = Action::Preset { name: self.preset, retry_after };
-        self.rig.cloud.faults().add(Rule { skip: self.skip, ..Rule::once(self.kind, action) });
+        let fault = Rule { skip: self.skip, ..Rule::once(self.kind, action) };
+        let fault = self.rig.cloud.faults().add(fault);
         match self.work {
-            Work::One | Work::Tree | Work::Parts => self.upload(&about, &room, &bytes).await,
-            Work::Download => self.download(&about, &bytes).await,
-            Work::Listing => self.listing(&about).await,
+            Work::One | Work::Tree | Work::Parts => self.upload(&about, &room, &bytes, fault).await,
+            Work::Download => self.download(&about, &bytes, fault).await,
+            Work::Listing => self.listing(&about, fault).await,
+            Work::Pages => self.pages(&about, fault).await,
         }
         self.rig.cloud.faults().clear();
         self.rig.assert_clean();
     }
 
-    async fn upload(&self, about: &str, room: &std::path::Path, bytes: &[u8]) {
+    /// The error came, and comes no more.
+    fn end(&self, about: &str, fault: u64) {
+        let faults = self.rig.cloud.faults();
+        // A second run has none.
+        assert!(faults.list().is_empty() || faults.acted(fault) == 1, "{about}: nothing was answered so");
+        faults.clear();
+    }
+
+    async fn upload(&self, about: &str, room: &std::path::Path, bytes: &[u8], fault: u64) {
         let from = if self.work == Work::Tree { room.to_owned() } else { room.join("file.bin") };
         let (summary, told) = up(self.attached, &from, &self.place, &Options::default()).await;
         assert_eq!(summary.files_copied + summary.files_failed, 1, "{about}: {:?}", told.lines());
@@ -132,14 +147,14 @@ impl Cell<'_> {
             let failure = told.failures().concat();
             assert!(failure.contains(self.attached.name().as_str()), "{about}: {failure}");
         }
-        self.rig.cloud.faults().clear();
+        self.end(about, fault);
         let (summary, told) = up(self.attached, &from, &self.place, &Options::default()).await;
         assert_eq!(summary.files_failed, 0, "{about}, again: {:?}", told.lines());
         assert!(self.stored().as_deref() == Some(bytes), "{about}, again: wrong bytes");
         assert_eq!(self.count(), 1, "{about}: more than our file is there");
     }
 
-    async fn download(&self, about: &str, bytes: &[u8]) {
+    async fn download(&self, about: &str, bytes: &[u8], fault: u64) {
         let back = self.rig.room(&format!("{}-back", self.place));
         let from = format!("{}/file.bin", self.place);
         for attempt in ["first", "again"] {
@@ -158,26 +173,61 @@ impl Cell<'_> {
                 assert_eq!(files, [], "{about}, {attempt}: something is left");
                 assert_eq!(attempt, "first", "{about}: {:?}", told.lines());
             }
-            self.rig.cloud.faults().clear();
+            self.end(about, fault);
         }
         let (summary, _) = down(self.attached, &from, &back, &Options::default()).await;
         assert_eq!(summary.files_unchanged, 1, "{about}");
     }
 
-    async fn listing(&self, about: &str) {
+    async fn listing(&self, about: &str, fault: u64) {
         let listed = self.attached.list(&path(&self.place), false, None).await;
         if let Ok(page) = &listed {
             assert_eq!(page.entries.len(), 1, "{about}: a listing that is not whole");
         }
-        self.rig.cloud.faults().clear();
+        self.end(about, fault);
         let again = self.attached.list(&path(&self.place), false, None).await;
         assert_eq!(again.unwrap().entries.len(), 1, "{about}, again");
     }
+
+    async fn pages(&self, about: &str, fault: u64) {
+        for attempt in ["first", "again"] {
+            match self.names().await {
+                Ok(names) => assert_eq!(names.len(), FILES, "{about}, {attempt}: not whole"),
+                Err(problem) => assert_eq!(attempt, "first", "{about}: {problem}"),
+            }
+            self.end(about, fault);
+        }
+    }
+
+    /// What is in the large folder, page by page; each once.
+    async fn names(&self) -> Result<BTreeSet<String>, String> {
+        let (mut names, mut next) = (BTreeSet::new(), None);
+        loop {
+            let page = self.attached.list(&path(MANY), false, next.as_deref()).await;
+            let page = page.map_err(|error| error.to_string())?;
+            for entry in page.entries {
+                assert!(names.insert(entry.path.to_string()), "`{}` is listed twice", entry.path);
+            }
+            match page.next {
+                Some(cursor) => next = Some(cursor),
+                None => return Ok(names),
+            }
+        }
+    }
 }
+
+/// The folder that has more than a page, and how many files.
+const MANY: &str = "many";
+const FILES: usize = 2003;
 
 async fn matrix(service: Service, cells: &[(Work, &str, u64)]) {
     let rig = Rig::new().await;
     let attached = rig.destination(service, service.kind()).await;
+    let many = format!("/backups/{}/{MANY}", attached.name());
+    match service {
+        Service::OneDrive => rig.cloud.onedrive().put_many(ACCOUNT, &many, FILES).unwrap(),
+        Service::Dropbox => rig.cloud.dropbox().put_many(ACCOUNT, &many, FILES).unwrap(),
+    }
     let mut runs = 0;
     for preset in Preset::all() {
         let name = preset.to_string();
