@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::{SendErrorKind, Timeouts};
@@ -34,8 +33,6 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Watch {
     progress: Mutex<Progress>,
-    /// Each phase has its own patience, and the next one's may be shorter.
-    next_phase: Notify,
 }
 
 #[derive(Debug)]
@@ -50,7 +47,7 @@ impl Watch {
     pub(super) fn new() -> Arc<Self> {
         let (phase, since) = (Phase::Connecting, Instant::now());
         let progress = Mutex::new(Progress { phase, since, failure: None });
-        Arc::new(Self { progress, next_phase: Notify::new() })
+        Arc::new(Self { progress })
     }
 
     /// May anybody have received any of it?
@@ -64,7 +61,12 @@ impl Watch {
     }
 
     /// Wait until it has stood still for too long.
+    ///
+    /// It looks now and then and is not told of each step: that would wake this task, often on another
+    /// processor, twice for each request. The next phase's patience may be shorter, so it looks as often
+    /// as the shortest of them asks for.
     pub(super) async fn expired(&self, timeouts: &Timeouts) -> SendErrorKind {
+        let shortest = timeouts.connect.min(timeouts.send_stall).min(timeouts.reply);
         loop {
             let (phase, since) = {
                 let progress = self.progress();
@@ -75,14 +77,11 @@ impl Watch {
                 Phase::Sending => (timeouts.send_stall, SendErrorKind::Stalled),
                 Phase::Sent => (timeouts.reply, SendErrorKind::ReplyTimedOut),
             };
-            let deadline = since + patience;
-            if Instant::now() >= deadline {
+            let (now, deadline) = (Instant::now(), since + patience);
+            if now >= deadline {
                 return expired;
             }
-            tokio::select! {
-                () = sleep_until(deadline) => {}
-                () = self.next_phase.notified() => {}
-            }
+            sleep_until(deadline.min(now + shortest)).await;
         }
     }
 
@@ -98,10 +97,7 @@ impl Watch {
         let phase = if left == 0 { Phase::Sent } else { Phase::Sending };
         let mut progress = self.progress();
         progress.since = Instant::now();
-        if progress.phase != phase {
-            progress.phase = phase;
-            self.next_phase.notify_one();
-        }
+        progress.phase = phase;
     }
 
     fn failed(&self, error: content::Error) {

@@ -35,13 +35,34 @@ pub(super) struct Meter {
     /// Nanoseconds that passed inside host calls that wait for something of the host's.
     host_wall: AtomicU64,
     inside_host: AtomicBool,
+    /// Nanoseconds that passed while the guest computed, whether or not it had the processor: on a busy
+    /// machine it may not.
+    turns_wall: AtomicU64,
+    /// It computes, or would if it had the processor.
+    computes: AtomicBool,
     counting: Counting,
 }
 
 impl Meter {
     pub(super) const fn new(counting: Counting) -> Self {
-        let (host_cpu, host_wall) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { host_cpu, host_wall, inside_host: AtomicBool::new(false), counting }
+        Self {
+            host_cpu: AtomicU64::new(0),
+            host_wall: AtomicU64::new(0),
+            inside_host: AtomicBool::new(false),
+            turns_wall: AtomicU64::new(0),
+            computes: AtomicBool::new(false),
+            counting,
+        }
+    }
+
+    /// What is left of the time that it may wait by itself. None while it does not: it is inside the host,
+    /// or computes.
+    fn left(&self, budget: Duration, elapsed: Duration) -> Option<Duration> {
+        if self.inside_host.load(Ordering::Relaxed) || self.computes.load(Ordering::Relaxed) {
+            return None;
+        }
+        let elsewhere = read(&self.host_wall).saturating_add(read(&self.turns_wall));
+        Some(budget.saturating_sub(elapsed.saturating_sub(elsewhere)))
     }
 
     /// Run a host function; neither its computing nor its waiting is the guest's.
@@ -53,6 +74,11 @@ impl Meter {
         add(&self.host_wall, start.elapsed());
         done
     }
+}
+
+/// Less than nothing for a moment: what it is part of is added when it ends.
+fn take(total: &AtomicU64, time: Duration) {
+    total.fetch_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 fn add(total: &AtomicU64, time: Duration) {
@@ -80,9 +106,11 @@ impl<F: Future> Future for Excused<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let start = thread_time();
+        let (start, wall) = (thread_time(), Instant::now());
         let polled = self.work.as_mut().poll(context);
         add(&self.meter.host_cpu, thread_time().saturating_sub(start));
+        // The turn that this is part of counts it; and what the host took is counted as that already.
+        take(&self.meter.turns_wall, wall.elapsed());
         polled
     }
 }
@@ -109,14 +137,16 @@ where
 /// Resolves when the guest has spent its wall-clock budget outside the host.
 async fn waited(budget: Duration, meter: &Meter, start: Instant) {
     loop {
-        let outside = start.elapsed().saturating_sub(read(&meter.host_wall));
-        let left = budget.saturating_sub(outside);
-        if left.is_zero() && !meter.inside_host.load(Ordering::Relaxed) {
-            return;
+        if let Some(left) = meter.left(budget, start.elapsed()) {
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+            continue;
         }
-        // Inside a host call the clock stands still: look again in a while, a twentieth of the budget
+        // Inside a host call, and while it computes, the clock stands still: look again in a while, a twentieth of the budget
         // being as exact as a bound on idling needs to be.
-        tokio::time::sleep(left.max(budget / 20)).await;
+        tokio::time::sleep(budget / 20).await;
     }
 }
 
@@ -146,19 +176,49 @@ where
     fn computed(&self) -> Duration {
         self.guests()
     }
+
+    fn waits(&self) -> bool {
+        self.meter.inside_host.load(Ordering::Relaxed)
+    }
 }
 
 impl<F: Future> Future for Metered<F> {
     type Output = Result<F::Output, Overdrawn>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let start = thread_time();
+        let (start, wall) = (thread_time(), Instant::now());
+        self.meter.computes.store(true, Ordering::Relaxed);
         let polled = self.call.as_mut().poll(context);
         self.used = self.used.saturating_add(thread_time().saturating_sub(start));
+        add(&self.meter.turns_wall, wall.elapsed());
+        self.meter.computes.store(false, Ordering::Relaxed);
         match polled {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
             Poll::Pending if self.guests() > self.cpu => Poll::Ready(Err(Overdrawn::Cpu(self.cpu))),
             Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Digest;
+
+    #[test]
+    fn what_computes_or_is_in_the_host_does_not_wait() {
+        let meter = Arc::new(Meter::new(Counting::new(Digest::of(b""))));
+        let second = Duration::from_secs(1);
+        assert_eq!(meter.left(9 * second, 4 * second), Some(5 * second));
+        // Two of the four seconds it would have computed, one it was in the host.
+        add(&meter.turns_wall, 2 * second);
+        add(&meter.host_wall, second);
+        assert_eq!(meter.left(9 * second, 4 * second), Some(8 * second));
+        assert_eq!(meter.left(second, 4 * second), Some(Duration::ZERO));
+        for inside in [&meter.inside_host, &meter.computes] {
+            inside.store(true, Ordering::Relaxed);
+            assert_eq!(meter.left(second, 4 * second), None);
+            inside.store(false, Ordering::Relaxed);
         }
     }
 }

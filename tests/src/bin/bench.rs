@@ -106,17 +106,17 @@ impl Scene {
             measure(|| native.up(&file, true)),
             measure(|| native.up(&file, false)),
         ];
-        ratio(&format!("{} MiB up in 10 MiB parts", self.mebibytes), &compare(self.rounds, up).await);
+        ratio(&format!("{} MiB up in 10 MiB parts", self.mebibytes), compare(self.rounds, up).await);
         let down = [
             measure(|| wharf_down(attached, size)),
             measure(|| native.down(size, true)),
             measure(|| native.down(size, false)),
         ];
-        ratio(&format!("{} MiB down in 10 MiB parts", self.mebibytes), &compare(self.rounds, down).await);
+        ratio(&format!("{} MiB down in 10 MiB parts", self.mebibytes), compare(self.rounds, down).await);
     }
 
     async fn small(&self) {
-        const REQUESTS: u32 = 200;
+        const REQUESTS: u32 = 100;
         let file = self.folder.join("small");
         std::fs::write(&file, wharf_tests::noise(2, 4096)).unwrap();
         let runs = [
@@ -125,7 +125,7 @@ impl Scene {
             measure(|| self.native.small(&file, REQUESTS)),
         ];
         let times = compare(self.rounds, runs).await;
-        over_native("4 KiB file, an operation each", times.map(|time| each(time, REQUESTS)));
+        over_native("4 KiB file, an operation each", times, REQUESTS);
     }
 
     /// What a request costs within an operation: the instance is there, and makes a hundred.
@@ -138,21 +138,23 @@ impl Scene {
             measure(|| self.native.small(&file, SENDS)),
         ];
         let times = compare(self.rounds, runs).await;
-        over_native("4 KiB request, a hundred in one operation", times.map(|time| each(time, SENDS)));
+        over_native("4 KiB request, a hundred in one operation", times, SENDS);
     }
 }
 
-/// Microseconds of each.
-fn each(time: Duration, requests: u32) -> f64 {
-    time.as_secs_f64() * 1e6 / f64::from(requests)
-}
-
-fn over_native(what: &str, [wharf, native, again]: [f64; 3]) {
-    println!(
-        "{what}: {:+.1} µs over native, of {native:.0} µs (native beside itself: {:+.1} µs)",
-        wharf - native,
-        again - native
-    );
+/// The median of what each round's took longer than that round's native, for each request: on a machine
+/// that is now faster, now slower, what lies beside each other is compared.
+fn over_native(what: &str, [wharf, native, again]: [Vec<Duration>; 3], requests: u32) {
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(requests);
+    let longer = |times: &[Duration]| {
+        let mut differences: Vec<f64> =
+            times.iter().zip(&native).map(|(time, native)| each(*time) - each(*native)).collect();
+        differences.sort_by(f64::total_cmp);
+        differences[differences.len() / 2]
+    };
+    let (ours, theirs) = (longer(&wharf), longer(&again));
+    let native = each(median(native.clone()));
+    println!("{what}: {ours:+.1} µs over native, of {native:.0} µs (native beside itself: {theirs:+.1} µs)");
 }
 
 /// A file of noise, written piece by piece: its bytes must not count as memory of this process.
@@ -205,7 +207,7 @@ fn measure<'a, F: Future<Output = ()> + 'a>(run: impl Fn() -> F + 'a) -> Run<'a>
 }
 
 /// Each contender once a round, in an order that changes from round to round.
-async fn compare(rounds: u64, runs: [Run<'_>; 3]) -> [Duration; 3] {
+async fn compare(rounds: u64, runs: [Run<'_>; 3]) -> [Vec<Duration>; 3] {
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     for run in &runs {
         run().await;
@@ -218,7 +220,7 @@ async fn compare(rounds: u64, runs: [Run<'_>; 3]) -> [Duration; 3] {
             times[which].push(started.elapsed());
         }
     }
-    times.map(median)
+    times
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -226,13 +228,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-fn ratio(what: &str, [wharf, hashing, plain]: &[Duration; 3]) {
+fn ratio(what: &str, times: [Vec<Duration>; 3]) {
+    let [wharf, hashing, plain] = times.map(median);
     let of = |native: &Duration| wharf.as_secs_f64() / native.as_secs_f64();
     println!(
         "{what}: {:.2}x with the same hashes ({:.2} s), {:.2}x of one that hashes nothing",
-        of(hashing),
+        of(&hashing),
         wharf.as_secs_f64(),
-        of(plain)
+        of(&plain)
     );
 }
 
@@ -349,7 +352,8 @@ impl Native {
 
     async fn small(&self, file: &Path, requests: u32) {
         for number in 0..requests {
-            let bytes = tokio::fs::read(file).await.unwrap();
+            // As Wharf does: what is this small is read where it is, not on a thread for that.
+            let bytes = std::fs::read(file).unwrap();
             let mut running = Running::new(&algorithms());
             running.update(&bytes);
             let url = format!("{GRAPH}/small-{}:/content", number % 10);
