@@ -81,7 +81,6 @@ impl Desk<'_> {
         network::Options {
             connect_to: self.global.connect_to.clone(),
             ca_certificates: self.global.ca_cert.clone(),
-            header_bytes: self.global.limits().header_bytes,
             ..network::Options::default()
         }
     }

@@ -283,10 +283,15 @@ impl Host {
         })
     }
 
-    /// With other limits for guests than the usual; for tests and for what an operator overrides.
+    /// With other limits for guests than the usual; for tests and for what an operator overrides. To be set
+    /// before anything is attached.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits.within_ceilings();
+        // Nobody else has it yet.
+        if let Some(network) = Arc::get_mut(&mut self.network) {
+            network.take_headers(self.limits.header_bytes);
+        }
         self
     }
 

@@ -65,8 +65,6 @@ pub struct Options {
     pub ca_certificates: Vec<PathBuf>,
     /// Where addresses come from.
     pub resolver: Arc<dyn Resolver>,
-    /// All header names and values of a reply, in bytes.
-    pub header_bytes: usize,
     /// Who answers in place of the internet; nobody but where a connector is examined.
     pub stage: Option<Arc<dyn Stage>>,
 }
@@ -78,7 +76,6 @@ impl Default for Options {
             plain: Vec::new(),
             ca_certificates: Vec::new(),
             resolver: Arc::new(SystemResolver),
-            header_bytes: HEADER_BYTES_MAX,
             stage: None,
         }
     }
@@ -197,7 +194,6 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Network {
     clients: Clients,
-    header_bytes: usize,
     stage: Option<Arc<dyn Stage>>,
     requests: AtomicU64,
     sent_bytes: Arc<AtomicU64>,
@@ -212,13 +208,17 @@ impl Network {
     /// When a file of certificates is of no use.
     pub fn new(options: Options) -> Result<Self, Error> {
         Ok(Self {
-            header_bytes: options.header_bytes,
             stage: options.stage.clone(),
             clients: Clients::new(options)?,
             requests: AtomicU64::new(0),
             sent_bytes: Arc::default(),
             received_bytes: Arc::default(),
         })
+    }
+
+    /// Take replies with this many bytes of headers. To be set before anything is sent.
+    pub(crate) const fn take_headers(&mut self, bytes: usize) {
+        self.clients.header_bytes = bytes;
     }
 
     /// Send one request, once, and wait for the head of its reply. Dropping the future ends the
@@ -250,7 +250,7 @@ impl Network {
             let kind = watch.failure().map_or(kind, SendErrorKind::Content);
             SendError { reached, kind }
         })?;
-        if header_bytes(reply.headers()) > self.header_bytes {
+        if header_bytes(reply.headers()) > self.clients.header_bytes {
             return Err(SendError { reached: Reached::Maybe, kind: SendErrorKind::HeadersTooLong });
         }
         Ok(Incoming {

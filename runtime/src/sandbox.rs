@@ -223,14 +223,15 @@ impl Drop for Sandbox {
 }
 
 fn config(stack_bytes: usize) -> Config {
+    let most = Limits::ceilings();
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(limits::OPERATIONS_MAX)
         .total_core_instances(limits::OPERATIONS_MAX.saturating_mul(4))
         .total_memories(limits::OPERATIONS_MAX)
         .total_tables(limits::OPERATIONS_MAX.saturating_mul(4))
         .total_stacks(limits::OPERATIONS_MAX)
-        .max_memory_size(limits::MEMORY_BYTES_CEILING)
-        .table_elements(limits::TABLE_ELEMENTS_CEILING)
+        .max_memory_size(most.memory_bytes)
+        .table_elements(most.table_elements)
         // What a warm slot keeps resident, so that a transfer's next operation does not fault it in
         // again. Where the kernel can tell which pages a guest touched (Linux 6.7), only those are
         // reset; elsewhere all of it is, which is why it is not more.

@@ -1,5 +1,9 @@
 //! What an operator lets a connector use, from the command line and the environment.
 
+use std::collections::BTreeMap;
+
+use cloud::{Action, Rule};
+use serde_json::json;
 use wharf_runtime::sandbox::limits::{Limits, NAMED};
 use wharf_tests::{Service, Shell};
 
@@ -55,4 +59,24 @@ fn each_limit_is_in_force() {
     let told = shell.ran(&command.env("WHARF_GUEST_LIMIT", "cpu=2,memory=1").output().unwrap());
     assert!(told.code == Some(13) && told.stderr.contains("refused more memory"), "{told}");
     shell.run(&["copy", &file, "archive:"]).done();
+}
+
+/// A reply that fits what is usual, and not what was set.
+#[test]
+fn what_a_service_sends_is_limited_too() {
+    let shell = Shell::with_archive(Service::OneDrive);
+    let long = [("x-long".into(), "a".repeat(2000))].into();
+    let large = json!({ "value": [], "more": "a".repeat(3 << 19) });
+    // What is too long for the second version of HTTP is a broken connection there.
+    for (limit, headers, body, said) in [
+        ("headers=1", long, json!({ "value": [] }), "the connection to the service ended"),
+        ("reply=1", BTreeMap::new(), large, "the reply is longer than 1048576 bytes"),
+    ] {
+        let action = Action::Reply { status: 200, headers, body, early: false };
+        shell.cloud.faults().add(Rule::once("onedrive.children", action).times(u64::MAX));
+        assert_eq!(shell.run(&["ls", "archive:"]).done(), "", "{limit}");
+        let stopped = shell.run(&["--guest-limit", limit, "ls", "archive:"]);
+        assert!(stopped.code == Some(8) && stopped.stderr.contains(said), "{limit}: {stopped}");
+        shell.cloud.faults().clear();
+    }
 }

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use wharf_runtime::sandbox::limits::LOG_BYTES_MAX;
+use wharf_runtime::sandbox::limits::{LOG_BYTES_MAX, Limits};
 use wharf_tests::{Rig, Service, path};
 
 #[derive(Debug, Clone, Default)]
@@ -55,4 +55,12 @@ async fn a_log_stays_small_and_harmless() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     rig.assert_harmless(&attached).await;
+    // As much as an operator says, and not what is usual.
+    let little = Limits { log_bytes: 1024, ..Limits::default() };
+    let rig = Rig::with(cloud::Options::default(), little).await;
+    let attached = rig.hostile("flood", Service::Dropbox).await;
+    kept.0.lock().unwrap().clear();
+    attached.stat(&path("lines")).await.unwrap();
+    let bytes = kept.0.lock().unwrap().len();
+    assert!(bytes > 0 && bytes <= 8 * 1024, "{bytes} bytes");
 }

@@ -15,7 +15,7 @@ use url::Url;
 use super::connect_to::ConnectTo;
 use super::plain::Plain;
 use super::resolver::{Exempt, Guarded, Resolver, Unguarded};
-use super::{CONNECT_TIMEOUT, Error, HttpVersion, Options, Outgoing, SendErrorKind};
+use super::{CONNECT_TIMEOUT, Error, HEADER_BYTES_MAX, HttpVersion, Options, Outgoing, SendErrorKind};
 
 /// Time that an unused connection is kept: services close theirs after one to two minutes, and one
 /// that closes just when it is used costs an attempt.
@@ -52,13 +52,14 @@ pub(super) struct Clients {
     plain: Vec<Plain>,
     certificates: Vec<Certificate>,
     resolver: Arc<dyn Resolver>,
-    header_bytes: usize,
+    /// All header names and values of a reply, in bytes.
+    pub(super) header_bytes: usize,
     built: Mutex<HashMap<Pool, Client>>,
 }
 
 impl Clients {
     pub(super) fn new(options: Options) -> Result<Self, Error> {
-        let Options { connect_to, plain, ca_certificates, resolver, header_bytes, stage: _ } = options;
+        let Options { connect_to, plain, ca_certificates, resolver, stage: _ } = options;
         let mut certificates = Vec::new();
         for path in ca_certificates {
             let text = match fs::read(&path) {
@@ -70,6 +71,7 @@ impl Clients {
                 Ok(_) | Err(_) => return Err(Error::NoCertificate(path)),
             }
         }
+        let header_bytes = HEADER_BYTES_MAX;
         Ok(Self { connect_to, plain, certificates, resolver, header_bytes, built: Mutex::default() })
     }
 

@@ -27,8 +27,8 @@ const EARNED_PART: u32 = 2;
 /// The stack of a thread, in bytes: guests have stacks of their own, and what the host does for them
 /// inside a call runs on those.
 const STACK_BYTES: usize = 512 * 1024;
-/// How far behind others: it has a tenth of a share beside whoever else computes. The most there is, 19,
-/// leaves a large listing seventy times as slow on a busy machine, and a neighbour no better off.
+/// How far behind others: by the scheduler's weights it has a tenth of the share of whoever else computes.
+/// The most there is, 19, would leave it a seventieth, and a neighbour no better off.
 const NICE: i32 = 10;
 
 /// What a connector may compute among the host's own work.

@@ -33,6 +33,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// All that an operator can allow.
+    #[must_use]
+    pub fn ceilings() -> Self {
+        let mut limits = Self::default();
+        for limit in &NAMED {
+            (limit.set)(&mut limits, limit.most);
+        }
+        limits
+    }
+
     /// As far as the ceilings allow.
     #[must_use]
     pub fn within_ceilings(mut self) -> Self {
@@ -78,9 +88,9 @@ pub struct Named {
     pub set: fn(&mut Limits, u64),
 }
 
-/// What the amount of a limit is divided into.
+/// Bytes of a MiB.
 const MIB: usize = 1024 * 1024;
-/// What the amount of a limit is divided into.
+/// Bytes of a KiB.
 const KIB: usize = 1024;
 
 fn bytes(amount: u64, unit: usize) -> usize {
@@ -96,14 +106,16 @@ pub const NAMED: [Named; 11] = [
     Named {
         name: "cpu",
         what: "seconds of computing",
-        most: CPU_CEILING.as_secs(),
+        // What runs for a minute is not waiting for a service.
+        most: 60,
         get: |limits| limits.cpu.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX),
         set: |limits, seconds| limits.cpu = Duration::from_secs(seconds),
     },
     Named {
         name: "wait",
         what: "seconds of waiting by itself",
-        most: WALL_CEILING.as_secs(),
+        // A service that is polled by the guest itself; transfers wait inside the host.
+        most: 300,
         get: |limits| limits.wall.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX),
         set: |limits, seconds| limits.wall = Duration::from_secs(seconds),
     },
@@ -126,6 +138,7 @@ pub const NAMED: [Named; 11] = [
     Named {
         name: "tables",
         what: "elements of tables",
+        // Ten times what a large guest has; 8 MB.
         most: 1_000_000,
         get: |limits| units(limits.table_elements, 1),
         set: |limits, amount| limits.table_elements = bytes(amount, 1),
@@ -133,6 +146,7 @@ pub const NAMED: [Named; 11] = [
     Named {
         name: "handles",
         what: "open handles",
+        // Each has a place in a table of the host's.
         most: 4096,
         get: |limits| units(limits.handles, 1),
         set: |limits, amount| limits.handles = bytes(amount, 1),
@@ -140,6 +154,7 @@ pub const NAMED: [Named; 11] = [
     Named {
         name: "log",
         what: "KiB of log lines",
+        // A log that is read by a vendor who looks for a defect.
         most: 16 * 1024,
         get: |limits| units(limits.log_bytes, KIB),
         set: |limits, amount| limits.log_bytes = bytes(amount, KIB),
@@ -155,6 +170,7 @@ pub const NAMED: [Named; 11] = [
     Named {
         name: "headers",
         what: "KiB of a reply's headers",
+        // All of them are in memory before one is looked at.
         most: 1024,
         get: |limits| units(limits.header_bytes, KIB),
         set: |limits, amount| limits.header_bytes = bytes(amount, KIB),
@@ -170,6 +186,7 @@ pub const NAMED: [Named; 11] = [
     Named {
         name: "requests",
         what: "requests",
+        // A folder of a million items, removed one by one.
         most: 1_000_000,
         get: |limits| limits.requests,
         set: |limits, amount| limits.requests = amount,
@@ -228,15 +245,6 @@ impl FromStr for Setting {
 /// Bytes of a name that is none, in a message.
 const NAME_BYTES_SHOWN: usize = 64;
 
-/// The most computing that an operator can allow: what runs for a minute is not waiting for a service.
-pub const CPU_CEILING: Duration = Duration::from_secs(60);
-/// The most waiting by itself that an operator can allow.
-pub const WALL_CEILING: Duration = Duration::from_secs(300);
-/// The most memory that an operator can allow, in bytes.
-pub const MEMORY_BYTES_CEILING: usize = 256 * MIB;
-/// The most elements of tables that an operator can allow.
-pub const TABLE_ELEMENTS_CEILING: usize = 1_000_000;
-
 /// A listing of 1,000 entries takes 20 to 40 ms to parse; a guest that needs a second is stuck.
 pub const CPU_MAX: Duration = Duration::from_secs(1);
 /// Nothing in the contract asks a guest to wait by itself.
@@ -290,7 +298,7 @@ pub const STACK_BYTES_MAX: usize = 512 * 1024;
 /// The stack that a guest and the host functions it calls run on.
 pub const ASYNC_STACK_BYTES: usize = 2 * 1024 * 1024;
 /// How often running guests are interrupted to look at their budget, and at whether they go aside: what
-/// the host may be late by. Waking a thread this often takes one per cent of a core, five at 1 ms.
+/// the host may be late by. Waking a thread this often takes one per cent of a core, four at 1 ms.
 pub const TICK: Duration = Duration::from_millis(5);
 /// Operations that can be under way in one process: the most threads that a destination can have,
 /// and some for its neighbours.

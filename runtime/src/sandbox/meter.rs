@@ -144,8 +144,8 @@ async fn waited(budget: Duration, meter: &Meter, start: Instant) {
             tokio::time::sleep(left).await;
             continue;
         }
-        // Inside a host call, and while it computes, the clock stands still: look again in a while, a twentieth of the budget
-        // being as exact as a bound on idling needs to be.
+        // Inside a host call, and while it computes, the clock stands still: look again in a while, a
+        // twentieth of the budget being as exact as a bound on idling needs to be.
         tokio::time::sleep(budget / 20).await;
     }
 }
