@@ -396,15 +396,11 @@ impl Grant {
             _ => template,
         };
         let path = template.path(&absolute, |name| self.bound.get(name).map(String::as_str));
-        let url = Url::parse(&format!("https://{}{path}", template.host));
+        let mut url = Url::clone(&template.base);
+        url.set_path(&path);
         // The parser must find nothing to tidy up: then what was checked is what is sent.
-        match url {
-            Ok(url) if url.path() == path && url.host_str() == Some(&template.host) => Ok(url),
-            _ => Err(Denial::Blank {
-                route: route.name.clone(),
-                problem: "does not give a plain address with this item",
-            }),
-        }
+        let problem = "does not give a plain address with this item";
+        check_blank(route, url.path() == path, problem).map(|()| url)
     }
 
     /// The absolute path of an item, which lies in the backup directory.

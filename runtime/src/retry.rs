@@ -261,6 +261,9 @@ pub fn clamp(asked: Duration) -> Duration {
 /// one. Of several headers the longest counts.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    if !headers.contains_key(RETRY_AFTER) {
+        return None;
+    }
     let texts = |name: HeaderName| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     let served = texts(DATE).find_map(|text| httpdate::parse_http_date(text).ok()).unwrap_or(now);
     texts(RETRY_AFTER)

@@ -8,6 +8,7 @@
 mod answer;
 mod bindings;
 mod clock;
+mod export;
 mod folder;
 mod host;
 mod imports;
@@ -24,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-use bindings::ConnectorPre;
+use export::Exports;
 use host::State;
 use lane::Credit;
 use limits::Limits;
@@ -189,13 +190,13 @@ impl Sandbox {
         limits: Limits,
         digest: &Digest,
     ) -> Result<Connector, Error> {
-        let pre = Arc::new(self.prepare(code)?);
+        let exports = Arc::new(self.prepare(code)?);
         let counting = Counting::new(digest.clone());
         let credit = Arc::default();
-        Ok(Connector { engine: self.engine.clone(), pre, manifest, limits, counting, credit })
+        Ok(Connector { engine: self.engine.clone(), exports, manifest, limits, counting, credit })
     }
 
-    fn prepare(&self, code: &[u8]) -> Result<ConnectorPre<State>, Error> {
+    fn prepare(&self, code: &[u8]) -> Result<Exports, Error> {
         #[expect(unsafe_code, reason = "the code was compiled here, or its seal was verified")]
         // SAFETY: this is called with the bytes of a `Compiled`, which only `compile` makes from this
         // engine's own output, or of an `Artefact`, which the registry only makes from a buffer whose
@@ -205,7 +206,7 @@ impl Sandbox {
         let linker = self.linker().map_err(|error| Error::Engine(format!("{error:#}")))?;
         let contract = |error: wasmtime::Error| Error::Contract { reason: format!("{error:#}") };
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
-        ConnectorPre::new(pre).map_err(contract)
+        Exports::find(pre).map_err(contract)
     }
 
     fn linker(&self) -> wasmtime::Result<Linker<State>> {
@@ -277,7 +278,7 @@ fn tick(engine: &Engine, stop: Arc<AtomicBool>) -> std::io::Result<()> {
 #[derive(Clone)]
 pub struct Connector {
     engine: Engine,
-    pre: Arc<ConnectorPre<State>>,
+    exports: Arc<Exports>,
     manifest: Arc<Manifest>,
     limits: Limits,
     counting: Counting,

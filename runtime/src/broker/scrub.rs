@@ -71,7 +71,8 @@ impl Scrub<'_> {
         let looks_like_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'));
         let clean = if looks_like_json {
             // What we cannot read another reader might: it is withheld as a whole.
-            self.json(body).unwrap_or_else(|_| WITHHELD.to_vec())
+            let read = std::str::from_utf8(body).ok().and_then(|body| self.json(body).ok());
+            read.unwrap_or_else(|| WITHHELD.to_vec())
         } else {
             blank_addresses(body).into_owned()
         };
@@ -81,9 +82,9 @@ impl Scrub<'_> {
         }
     }
 
-    fn json(&self, body: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    fn json(&self, body: &str) -> Result<Vec<u8>, serde_json::Error> {
         let mut out = Vec::with_capacity(body.len());
-        let mut reader = serde_json::Deserializer::from_slice(body);
+        let mut reader = serde_json::Deserializer::from_str(body);
         Walk { scrub: self, key: None, out: &mut out }.deserialize(&mut reader)?;
         reader.end()?;
         Ok(out)
@@ -93,7 +94,13 @@ impl Scrub<'_> {
         self.route.mints.iter().find(|mint| mint.sources.iter().any(&is)).map(|mint| mint.name.as_str())
     }
 
-    fn text(&self, key: Option<&str>, text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    fn text(
+        &self,
+        key: Option<&str>,
+        text: &str,
+        written: Written,
+        out: &mut Vec<u8>,
+    ) -> Result<(), serde_json::Error> {
         let minted =
             key.and_then(|key| self.mint(|source| matches!(source, MintSource::Key(own) if own == key)));
         if let Some(mint) = minted {
@@ -102,10 +109,35 @@ impl Scrub<'_> {
                 None => serde_json::to_writer(out, BLANKED),
             };
         }
-        let clean = blank_addresses(text.as_bytes());
-        match std::str::from_utf8(&clean) {
-            Ok(clean) => serde_json::to_writer(out, clean),
-            Err(_) => serde_json::to_writer(out, BLANKED),
+        match blank_addresses(text.as_bytes()) {
+            Cow::Borrowed(_) => written.write(text, out),
+            Cow::Owned(clean) => match std::str::from_utf8(&clean) {
+                Ok(clean) => serde_json::to_writer(out, clean),
+                Err(_) => serde_json::to_writer(out, BLANKED),
+            },
+        }
+    }
+}
+
+/// How a text stood in the reply.
+#[derive(Debug, Clone, Copy)]
+enum Written {
+    /// As it is: nothing in it was escaped, so nothing in it needs to be.
+    Plainly,
+    /// With something escaped, or nobody can tell.
+    Escaped,
+}
+
+impl Written {
+    fn write(self, text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        match self {
+            Self::Plainly => {
+                out.push(b'"');
+                out.extend_from_slice(text.as_bytes());
+                out.push(b'"');
+                Ok(())
+            }
+            Self::Escaped => serde_json::to_writer(out, text),
         }
     }
 }
@@ -266,7 +298,11 @@ impl<'de> Visitor<'de> for Walk<'_, '_, '_, '_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
-        self.scrub.text(self.key, value, self.out).map_err(E::custom)
+        self.scrub.text(self.key, value, Written::Escaped, self.out).map_err(E::custom)
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<(), E> {
+        self.scrub.text(self.key, value, Written::Plainly, self.out).map_err(E::custom)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
@@ -291,17 +327,165 @@ impl<'de> Visitor<'de> for Walk<'_, '_, '_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         self.out.push(b'{');
         let mut first = true;
-        while let Some(key) = members.next_key::<Cow<'de, str>>()? {
+        while let Some((key, written)) = members.next_key_seed(Key)? {
             if !first {
                 self.out.push(b',');
             }
             first = false;
             // A key can hold an address as well as a value can.
-            self.scrub.text(None, &key, self.out).map_err(A::Error::custom)?;
+            self.scrub.text(None, &key, written, self.out).map_err(A::Error::custom)?;
             self.out.push(b':');
             members.next_value_seed(Walk { scrub: self.scrub, key: Some(&key), out: &mut *self.out })?;
         }
         self.out.push(b'}');
         Ok(())
+    }
+}
+
+/// The name of a member, and how it stood there.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = (Cow<'de, str>, Written);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = (Cow<'de, str>, Written);
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok((Cow::Owned(key.to_owned()), Written::Escaped))
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> Result<Self::Value, E> {
+        Ok((Cow::Borrowed(key), Written::Plainly))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::home::tests::scratch;
+    use crate::manifest::{Manifest, WORLD};
+    use crate::vault::Vault;
+
+    struct Scene {
+        _home: tempfile::TempDir,
+        manifest: Arc<Manifest>,
+        handles: Handles,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let (folder, home) = scratch();
+            let described = json!({
+                "id": "dev.wharf.test", "version": "1.0.0", "world": WORLD, "type": "test", "name": "Test",
+                "roles": ["destination"],
+                "routes": [{ "name": "list", "does": "list", "method": "GET", "url": "https://example.com/v1",
+                    "access": "read", "credential": "none", "replay": "safe", "mints": { "page": ["@next"] } },
+                    { "name": "next", "does": "list on", "method": "GET", "minted": "page", "hosts": ["example.com"],
+                    "access": "read", "credential": "none", "replay": "safe" }],
+                "upload": { "single_max": 1, "part_size": 20, "part_quantum": 10, "part_max": 40 }
+            });
+            let manifest = Arc::new(Manifest::parse(described.to_string().as_bytes()).unwrap());
+            let vault = Vault::open(&home).unwrap();
+            let handles = Handles::new(vault, "archive", None, "dev.wharf.test");
+            Self { _home: folder, manifest, handles }
+        }
+
+        fn seen(&self, body: &[u8]) -> String {
+            let scrub = Scrub { route: &self.manifest.routes[0], handles: &self.handles, credential: None };
+            String::from_utf8(scrub.body(body)).unwrap()
+        }
+    }
+
+    #[test]
+    fn addresses_are_blanked_however_they_are_written() {
+        let scene = Scene::new();
+        let check = |body: &str, expected: &str| assert_eq!(scene.seen(body.as_bytes()), expected, "{body}");
+        check(r#"{"a":"see https://x.example/y?z, or not"}"#, r#"{"a":"see [address] or not"}"#);
+        check(r#"{"a":"https:\/\/x.example"}"#, r#"{"a":"[address]"}"#);
+        check(r#"{"a":"https\u003a\u002f/x.example"}"#, r#"{"a":"[address]"}"#);
+        check(r#"{"a":"\u0068ttps://x.example"}"#, r#"{"a":"[address]"}"#);
+        check(r#"{"https://x.example":[["ftp://x.example"]]}"#, r#"{"[address]":[["[address]"]]}"#);
+        check("moved to https://x.example/y now", "moved to [address] now");
+        check(r#"{"next":"a:b","time":"12:30"}"#, r#"{"next":"a:b","time":"12:30"}"#);
+    }
+
+    #[test]
+    fn what_is_not_an_address_comes_through_as_it_was() {
+        let scene = Scene::new();
+        for body in [
+            r#"{"a":"\"quoted\" \\ \n","b\"":[1,-2,0.5,true,null],"c":{}}"#,
+            r#"{"name":"Übermaß 文件.txt","empty":"","list":[]}"#,
+            r#"  {"spaced" : [ 1 , 2 ] }  "#,
+        ] {
+            let seen: Value = serde_json::from_str(&scene.seen(body.as_bytes())).unwrap();
+            assert_eq!(seen, serde_json::from_str::<Value>(body).unwrap(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_route_mints_is_sealed() {
+        let scene = Scene::new();
+        let seen = scene.seen(br#"{"@next":"https:\/\/example.com\/v1?page=2"}"#);
+        let seen: Value = serde_json::from_str(&seen).unwrap();
+        let opened = scene.handles.open(seen["@next"].as_str().unwrap()).unwrap();
+        assert_eq!((opened.name.as_str(), opened.url.as_str()), ("page", "https://example.com/v1?page=2"));
+        assert_eq!(scene.seen(br#"{"@next":"no address"}"#), r#"{"@next":"[address]"}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_withheld() {
+        let scene = Scene::new();
+        for body in [
+            &br#"{"a":"https:\/\/x.example"} rest"#[..],
+            br#"{"a":"#,
+            b"{\"a\":\"\xff\"}",
+            br#"{"a":"\ud800"}"#,
+            b"[1,]",
+        ] {
+            assert_eq!(scene.seen(body).as_bytes(), WITHHELD, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let text = "[^:/]{0,12}|.{0,4}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 6, move |inner| {
+            let members = proptest::collection::btree_map(text, inner.clone(), 0..6);
+            prop_oneof![
+                proptest::collection::vec(inner, 0..6).prop_map(Value::from),
+                members.prop_map(|members| Value::Object(members.into_iter().collect()))
+            ]
+        })
+    }
+
+    #[test]
+    fn any_reply_without_addresses_keeps_its_meaning() {
+        let scene = Scene::new();
+        proptest!(|(value in values())| {
+            prop_assume!(find_address(value.to_string().as_bytes()).is_none());
+            let body = Value::from(vec![value]);
+            let seen = scene.seen(body.to_string().as_bytes());
+            prop_assert_eq!(serde_json::from_str::<Value>(&seen).unwrap(), body);
+        });
     }
 }

@@ -16,7 +16,7 @@ use cap_std::{
     ambient_authority,
     fs::{Dir, DirBuilder, DirBuilderExt, File, MetadataExt, OpenOptions, OpenOptionsExt},
 };
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::Error;
 
@@ -44,11 +44,11 @@ pub enum Created {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
-    length: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
+    length: i128,
+    /// Seconds and nanoseconds, in what holds them on any machine.
+    modified: (i128, i128),
     /// The same, and nobody can set it.
-    changed: (i64, i64),
+    changed: (i128, i128),
 }
 
 /// A folder that is open. Cheap operations on names in it; no name leads out of it.
@@ -249,12 +249,14 @@ impl Folder {
     /// None when there is none.
     #[must_use]
     pub fn stamp(&self, name: &str) -> Option<Stamp> {
-        let metadata = self.dir.symlink_metadata(name).ok()?;
+        // Asked for before each request: one call of the system, and a name here is no path.
+        debug_assert!(!name.contains('/'), "`{name}` is no name");
+        let found = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(Stamp {
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            inode: found.st_ino,
+            length: found.st_size.into(),
+            modified: (found.st_mtime.into(), found.st_mtime_nsec.into()),
+            changed: (found.st_ctime.into(), found.st_ctime_nsec.into()),
         })
     }
 

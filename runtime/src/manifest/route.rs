@@ -6,6 +6,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
 
 mod parse;
 
@@ -129,6 +130,8 @@ pub struct Template {
     pub host: String,
     /// The path, piece by piece; it starts with `/`.
     pub pieces: Vec<Piece>,
+    /// An address on that host, whose path each request replaces: a host is read once.
+    pub base: Box<Url>,
 }
 
 /// A piece of a path.

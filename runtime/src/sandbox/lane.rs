@@ -4,7 +4,8 @@
 //! host's own work runs, which costs nothing. One that goes on computing is moved to a thread of its own
 //! at a low priority, so that what others wait for (a reply that has come, another destination's
 //! call) is never behind it; and a connector that computes much of the time begins there. On an idle
-//! machine such a guest loses nothing. See `runtime/decisions/0060`.
+//! machine such a guest loses nothing. See `runtime/decisions/0060`. And one that asks again and again goes
+//! where its connection is: see `runtime/decisions/0061`.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 /// Processor time without waiting for anything, after which a call is moved: two hundred times what one of
@@ -24,6 +26,9 @@ const CREDIT_MAX: Duration = Duration::from_millis(100);
 /// A connector earns this part of the time that passes, one in how many: four small files at once keep
 /// below it.
 const EARNED_PART: u32 = 2;
+/// The request from which on a call goes on beside its connection. Most make one: theirs is under way before
+/// anything could be moved, and what comes after it is little.
+const ASKED_OFTEN: u32 = 2;
 /// The stack of a thread, in bytes: guests have stacks of their own, and what the host does for them
 /// inside a call runs on those.
 const STACK_BYTES: usize = 512 * 1024;
@@ -69,6 +74,9 @@ pub(super) trait Work: Future<Output: Send> + Unpin + Send + 'static {
 
     /// Is it waiting for the host, and so for a service or a disk?
     fn waits(&self) -> bool;
+
+    /// How often it has called the host for something to wait for.
+    fn asked(&self) -> u32;
 }
 
 /// A call whose computing is taken from a connector's credit, wherever it runs.
@@ -94,33 +102,85 @@ impl<W: Work> Future for Charged<W> {
     }
 }
 
+/// Where a call goes on.
+enum Onward<T> {
+    /// Nowhere: this is its result.
+    Done(T),
+    /// Among the runtime's tasks.
+    Beside,
+    /// On a thread of its own.
+    Aside,
+}
+
 /// Run a call where it belongs. Dropping this ends the guest at its next tick.
 pub(super) async fn run<W: Work>(work: W, credit: Arc<Credit>) -> W::Output {
     let mut call = Charged { work, credit, taken: Duration::ZERO, in_a_row: Duration::ZERO };
+    match go_on(&mut call, is_apart()).await {
+        Onward::Done(done) => done,
+        Onward::Beside => beside(call).await,
+        Onward::Aside => aside(call).await,
+    }
+}
+
+/// Is this another thread than those that the connections are on? So it is where a program waits for all
+/// its work.
+fn is_apart() -> bool {
+    tokio::task::try_id().is_none() && Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread
+}
+
+async fn go_on<W: Work>(call: &mut Charged<W>, is_apart: bool) -> Onward<W::Output> {
     let mut gave_way = false;
-    let done = poll_fn(|context| {
+    let onward = poll_fn(|context| {
         if !call.credit.is_left(Instant::now()) {
-            return Poll::Ready(None);
+            return Poll::Ready(Onward::Aside);
         }
-        match Pin::new(&mut call).poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if call.in_a_row >= SHORT => Poll::Ready(None),
+        match Pin::new(&mut *call).poll(context) {
+            Poll::Ready(done) => Poll::Ready(Onward::Done(done)),
+            Poll::Pending if call.in_a_row >= SHORT => Poll::Ready(Onward::Aside),
+            Poll::Pending if is_apart && call.work.waits() && call.work.asked() >= ASKED_OFTEN => {
+                Poll::Ready(Onward::Beside)
+            }
             Poll::Pending => {
                 gave_way = true;
                 Poll::Pending
             }
         }
     });
-    match done.await {
-        Some(done) => {
-            // Whoever makes the next call at once would never let go of this thread, and with as many of
-            // those as there are threads nobody would look whether a reply has come.
-            if !gave_way {
-                tokio::task::yield_now().await;
-            }
-            done
+    let onward = onward.await;
+    // Whoever makes the next call at once would never let go of this thread, and with as many of
+    // those as there are threads nobody would look whether a reply has come.
+    if matches!(onward, Onward::Done(_)) && !gave_way {
+        tokio::task::yield_now().await;
+    }
+    onward
+}
+
+/// Run the rest of a call as a task: what it asks is handed to its connection, and the reply back, on one
+/// thread. It moves while it waits, so nobody waits for that.
+async fn beside<W: Work>(mut call: Charged<W>) -> W::Output {
+    let rest = async move {
+        match go_on(&mut call, false).await {
+            Onward::Done(done) => done,
+            Onward::Beside | Onward::Aside => aside(call).await,
         }
-        None => aside(call).await,
+    };
+    let mut task = Task(tokio::spawn(rest.in_current_span()));
+    match (&mut task.0).await {
+        Ok(output) => output,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is ending, and with it whoever waits here.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// A task that ends when nobody waits for it.
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -178,8 +238,9 @@ mod tests {
         turns_left: u32,
         turns: u32,
         told: mpsc::Sender<String>,
-        panics_aside: bool,
+        panics_at: &'static str,
         waits: bool,
+        asked: u32,
     }
 
     impl Future for Busy {
@@ -187,7 +248,7 @@ mod tests {
 
         fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<u32> {
             let name = std::thread::current().name().unwrap_or_default().to_owned();
-            assert!(!(self.panics_aside && name == "guest"), "as the test wants it");
+            assert!(self.panics_at != name, "as the test wants it");
             drop(self.told.send(name));
             if self.turns_left == 0 {
                 return Poll::Ready(self.turns);
@@ -207,11 +268,15 @@ mod tests {
         fn waits(&self) -> bool {
             self.waits
         }
+
+        fn asked(&self) -> u32 {
+            self.asked
+        }
     }
 
     fn busy(turns_left: u32) -> (Busy, mpsc::Receiver<String>) {
         let (told, names) = mpsc::channel();
-        (Busy { turns_left, turns: 0, told, panics_aside: false, waits: false }, names)
+        (Busy { turns_left, turns: 0, told, panics_at: "-", waits: false, asked: 1 }, names)
     }
 
     #[tokio::test]
@@ -230,6 +295,45 @@ mod tests {
         work.waits = true;
         assert_eq!(run(work, Arc::default()).await, 50);
         assert!(names.iter().all(|name| name != "guest"));
+    }
+
+    /// The threads that a call with 9 turns was on, which waits in between and has asked so often.
+    async fn threads(asked: u32) -> Vec<String> {
+        let (mut work, names) = busy(9);
+        (work.waits, work.asked) = (true, asked);
+        assert_eq!(run(work, Arc::default()).await, 9);
+        names.iter().collect()
+    }
+
+    const WORKER: &str = "tokio-rt-worker";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_asks_again_goes_beside_its_connection() {
+        // The test waits for all its work on a thread of its own, as a program does.
+        assert!(threads(1).await.iter().all(|name| name != WORKER));
+        let names = threads(2).await;
+        assert_ne!(names[0], WORKER, "it moves while it waits");
+        assert!(names[1..].iter().all(|name| name == WORKER), "{names:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_beside_already_stays() {
+        let (mut work, names) = busy(9);
+        (work.waits, work.asked) = (true, 2);
+        let id = tokio::spawn(async {
+            // As the same task to its end, which a move would not be.
+            let id = tokio::task::id();
+            run(work, Arc::default()).await;
+            assert_eq!(tokio::task::id(), id);
+        });
+        id.await.unwrap();
+        assert!(names.iter().all(|name| name == WORKER));
+    }
+
+    #[tokio::test]
+    async fn one_thread_for_all_is_no_reason_to_move() {
+        assert!(!is_apart());
+        assert_eq!(threads(2).await.len(), 10);
     }
 
     #[tokio::test]
@@ -294,10 +398,43 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_secs(20), ends).await.is_ok());
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_nobody_waits_for_beside_ends() {
+        let (mut work, names) = busy(u32::MAX);
+        (work.waits, work.asked) = (true, 2);
+        {
+            let mut call = std::pin::pin!(run(work, Arc::default()));
+            let moved = poll_fn(|context| match call.as_mut().poll(context) {
+                Poll::Ready(turns) => panic!("it ended after {turns} turns"),
+                Poll::Pending if names.try_iter().any(|name| name == WORKER) => Poll::Ready(()),
+                Poll::Pending => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            });
+            moved.await;
+        }
+        // When the call is dropped, who tells is.
+        let ends = tokio::task::spawn_blocking(move || names.iter().last());
+        assert!(tokio::time::timeout(Duration::from_secs(20), ends).await.is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_beside_is_not_swallowed() {
+        // The caller has to be on a thread that waits for all work, and a panic must not end the test.
+        let caught = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let (mut work, _names) = busy(9);
+            (work.waits, work.asked, work.panics_at) = (true, 2, WORKER);
+            runtime.block_on(run(work, Arc::default()))
+        });
+        assert!(tokio::task::spawn_blocking(|| caught.join()).await.unwrap().is_err());
+    }
+
     #[tokio::test]
     async fn a_panic_is_not_swallowed() {
         let (mut work, _names) = busy(9);
-        work.panics_aside = true;
+        work.panics_at = "guest";
         let panic = tokio::spawn(run(work, Arc::default())).await.unwrap_err();
         assert!(panic.is_panic());
     }

@@ -1,14 +1,14 @@
 //! What a guest has used: instructions and waiting, each against its own budget.
 //!
-//! A call into a guest is one future. The processor time that its thread spends inside its `poll` is
-//! computing (not the time that passes: a busy machine must not be charged to a guest); what the host
-//! computes for the guest inside (cleaning a reply, sealing handles) is taken off again. The time
-//! between polls is waiting; what the host waits for (a permit, a pause, a moving body) is not charged.
+//! A call into a guest is one future. Its turns are what its thread spends inside its `poll`, up to where
+//! the guest calls the host and from where the host returns; the processor time of a turn is computing
+//! (not the time that passes: a busy machine must not be charged to a guest). The time between turns is
+//! waiting; what the host does and waits for (a permit, a pause, a moving body) is not charged.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -30,27 +30,36 @@ pub enum Overdrawn {
 /// Shared between the call and the host functions that run inside it.
 #[derive(Debug)]
 pub(super) struct Meter {
-    /// Nanoseconds that the host computed inside the guest's polls.
-    host_cpu: AtomicU64,
+    started: Instant,
+    /// Nanoseconds that the guest computed.
+    cpu: AtomicU64,
     /// Nanoseconds that passed inside host calls that wait for something of the host's.
     host_wall: AtomicU64,
-    inside_host: AtomicBool,
     /// Nanoseconds that passed while the guest computed, whether or not it had the processor: on a busy
     /// machine it may not.
     turns_wall: AtomicU64,
+    inside_host: AtomicBool,
+    /// How often it was.
+    asked: AtomicU32,
     /// It computes, or would if it had the processor.
     computes: AtomicBool,
+    /// When the turn began that it computes in: by its thread's processor time, and since `started`, in
+    /// nanoseconds.
+    turn: (AtomicU64, AtomicU64),
     counting: Counting,
 }
 
 impl Meter {
-    pub(super) const fn new(counting: Counting) -> Self {
+    pub(super) fn new(counting: Counting) -> Self {
         Self {
-            host_cpu: AtomicU64::new(0),
+            started: Instant::now(),
+            cpu: AtomicU64::new(0),
             host_wall: AtomicU64::new(0),
-            inside_host: AtomicBool::new(false),
             turns_wall: AtomicU64::new(0),
+            inside_host: AtomicBool::new(false),
+            asked: AtomicU32::new(0),
             computes: AtomicBool::new(false),
+            turn: (AtomicU64::new(0), AtomicU64::new(0)),
             counting,
         }
     }
@@ -66,23 +75,42 @@ impl Meter {
     }
 
     /// Run a host function; neither its computing nor its waiting is the guest's.
-    pub(super) async fn host<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
-        let start = Instant::now();
+    pub(super) async fn host<F: Future>(&self, work: F) -> F::Output {
+        let start = self.end_turn();
         self.inside_host.store(true, Ordering::Relaxed);
-        let done = Excused { meter: self, work: Box::pin(work) }.await;
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let done = work.await;
         self.inside_host.store(false, Ordering::Relaxed);
-        add(&self.host_wall, start.elapsed());
+        let end = self.begin_turn();
+        add(&self.host_wall, end.saturating_sub(start));
         done
+    }
+
+    /// The guest computes, on this thread until the turn ends. Returns when that is.
+    fn begin_turn(&self) -> Duration {
+        let now = self.started.elapsed();
+        self.turn.0.store(nanoseconds(thread_time()), Ordering::Relaxed);
+        self.turn.1.store(nanoseconds(now), Ordering::Relaxed);
+        self.computes.store(true, Ordering::Relaxed);
+        now
+    }
+
+    /// It computes no more. Returns when that is.
+    fn end_turn(&self) -> Duration {
+        let now = self.started.elapsed();
+        add(&self.cpu, thread_time().saturating_sub(read(&self.turn.0)));
+        add(&self.turns_wall, now.saturating_sub(read(&self.turn.1)));
+        self.computes.store(false, Ordering::Relaxed);
+        now
     }
 }
 
-/// Less than nothing for a moment: what it is part of is added when it ends.
-fn take(total: &AtomicU64, time: Duration) {
-    total.fetch_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+fn add(total: &AtomicU64, time: Duration) {
+    total.fetch_add(nanoseconds(time), Ordering::Relaxed);
 }
 
-fn add(total: &AtomicU64, time: Duration) {
-    total.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Processor time of this thread so far.
@@ -97,24 +125,6 @@ fn read(total: &AtomicU64) -> Duration {
     Duration::from_nanos(total.load(Ordering::Relaxed))
 }
 
-struct Excused<'m, F> {
-    meter: &'m Meter,
-    work: Pin<Box<F>>,
-}
-
-impl<F: Future> Future for Excused<'_, F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let (start, wall) = (thread_time(), Instant::now());
-        let polled = self.work.as_mut().poll(context);
-        add(&self.meter.host_cpu, thread_time().saturating_sub(start));
-        // The turn that this is part of counts it; and what the host took is counted as that already.
-        take(&self.meter.turns_wall, wall.elapsed());
-        polled
-    }
-}
-
 /// Run a call of a guest within its budgets. Dropping the call is what ends the guest: its instance
 /// is not to be used again.
 pub(super) async fn within<F>(
@@ -126,18 +136,17 @@ pub(super) async fn within<F>(
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    let start = Instant::now();
-    let metered = Metered { cpu: limits.cpu, meter: Arc::clone(&meter), used: Duration::ZERO, call };
+    let metered = Metered { cpu: limits.cpu, meter: Arc::clone(&meter), call };
     tokio::select! {
         done = lane::run(metered, credit) => done,
-        () = waited(limits.wall, &meter, start) => Err(Overdrawn::Wall(limits.wall)),
+        () = waited(limits.wall, &meter) => Err(Overdrawn::Wall(limits.wall)),
     }
 }
 
 /// Resolves when the guest has spent its wall-clock budget outside the host.
-async fn waited(budget: Duration, meter: &Meter, start: Instant) {
+async fn waited(budget: Duration, meter: &Meter) {
     loop {
-        if let Some(left) = meter.left(budget, start.elapsed()) {
+        if let Some(left) = meter.left(budget, meter.started.elapsed()) {
             if left.is_zero() {
                 return;
             }
@@ -153,19 +162,12 @@ async fn waited(budget: Duration, meter: &Meter, start: Instant) {
 struct Metered<F> {
     cpu: Duration,
     meter: Arc<Meter>,
-    used: Duration,
     call: Pin<Box<F>>,
-}
-
-impl<F> Metered<F> {
-    fn guests(&self) -> Duration {
-        self.used.saturating_sub(read(&self.meter.host_cpu))
-    }
 }
 
 impl<F> Drop for Metered<F> {
     fn drop(&mut self) {
-        self.meter.counting.computed(self.guests());
+        self.meter.counting.computed(read(&self.meter.cpu));
     }
 }
 
@@ -174,11 +176,15 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn computed(&self) -> Duration {
-        self.guests()
+        read(&self.meter.cpu)
     }
 
     fn waits(&self) -> bool {
         self.meter.inside_host.load(Ordering::Relaxed)
+    }
+
+    fn asked(&self) -> u32 {
+        self.meter.asked.load(Ordering::Relaxed)
     }
 }
 
@@ -186,15 +192,17 @@ impl<F: Future> Future for Metered<F> {
     type Output = Result<F::Output, Overdrawn>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (start, wall) = (thread_time(), Instant::now());
-        self.meter.computes.store(true, Ordering::Relaxed);
+        // What the host was asked for goes on first, and is not the guest's.
+        if !self.meter.inside_host.load(Ordering::Relaxed) {
+            self.meter.begin_turn();
+        }
         let polled = self.call.as_mut().poll(context);
-        self.used = self.used.saturating_add(thread_time().saturating_sub(start));
-        add(&self.meter.turns_wall, wall.elapsed());
-        self.meter.computes.store(false, Ordering::Relaxed);
+        if !self.meter.inside_host.load(Ordering::Relaxed) {
+            self.meter.end_turn();
+        }
         match polled {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
-            Poll::Pending if self.guests() > self.cpu => Poll::Ready(Err(Overdrawn::Cpu(self.cpu))),
+            Poll::Pending if read(&self.meter.cpu) > self.cpu => Poll::Ready(Err(Overdrawn::Cpu(self.cpu))),
             Poll::Pending => Poll::Pending,
         }
     }

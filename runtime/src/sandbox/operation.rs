@@ -11,7 +11,6 @@ use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use super::answer::{bounded, changes_page, entry, info, page, progress, relocation, same_length};
-use super::bindings::Connector as Bindings;
 use super::bindings::exports::wharf::connector::destination as wit;
 use super::host::{Body, Content, State};
 use super::limits::{LOOK_BYTES_FREE, LOOKS_MAX};
@@ -245,22 +244,22 @@ pub struct ChangesPage {
 /// One call: the guest's answer in the contract's types, and the store it came from.
 type Answer<T> = (Store<State>, Result<T, wit::Error>);
 
-/// Run one export in an instance of its own: `$name` with these arguments, in this store.
+/// Call the export `$name` with these arguments, in this store.
 macro_rules! operation {
-    ($self:expr, $store:expr, $name:ident($($argument:expr),* $(,)?)) => {{
+    ($self:expr, $store:expr, $name:literal, $arguments:expr) => {{
         let mut store: Store<State> = $store;
         let (meter, log) = (Arc::clone(&store.data().meter), store.data().log.clone());
-        let pre = Arc::clone(&$self.pre);
+        let exports = Arc::clone(&$self.exports);
         // In its box before it is moved anywhere: it has everything that the call will ever wait for.
         let call = Box::pin(async move {
-            let ready: wasmtime::Result<Bindings> = pre.instantiate_async(&mut store).await;
-            let answer = match ready {
-                Ok(bindings) => bindings.wharf_connector_destination().$name(&mut store, $($argument),*).await,
-                Err(error) => Err(error),
-            };
+            let answer = exports.call(&mut store, $name, $arguments).await;
             (store, answer)
         });
-        ended(meter::within(&$self.limits, meter, Arc::clone(&$self.credit), call).await, &log, &$self.counting)
+        ended(
+            meter::within(&$self.limits, meter, Arc::clone(&$self.credit), call).await,
+            &log,
+            &$self.counting,
+        )
     }};
 }
 
@@ -271,7 +270,7 @@ impl Connector {
     /// The connector's reason, or the guest's breakdown.
     pub async fn stat(&self, call: &Arc<Call>, path: &RelativePath) -> Result<Entry, Error> {
         let text = path.as_str().to_owned();
-        let (_, answer) = operation!(self, self.store(call), call_stat(&text))?;
+        let (_, answer) = operation!(self, self.store(call), "stat", (text.as_str(),))?;
         entry(self.answer(call, answer)?)
     }
 
@@ -288,7 +287,8 @@ impl Connector {
     ) -> Result<Page, Error> {
         let text = path.as_str().to_owned();
         let next = next.map(str::to_owned);
-        let (_, answer) = operation!(self, self.store(call), call_list(&text, recursive, next.as_deref()))?;
+        let (_, answer) =
+            operation!(self, self.store(call), "list", (text.as_str(), recursive, next.as_deref()))?;
         page(path, recursive, self.answer(call, answer)?)
     }
 
@@ -298,7 +298,7 @@ impl Connector {
     /// The connector's reason, or the guest's breakdown.
     pub async fn make_folder(&self, call: &Arc<Call>, path: &RelativePath) -> Result<Entry, Error> {
         let text = path.as_str().to_owned();
-        let (_, answer) = operation!(self, self.store(call), call_make_folder(&text))?;
+        let (_, answer) = operation!(self, self.store(call), "make-folder", (text.as_str(),))?;
         entry(self.answer(call, answer)?)
     }
 
@@ -316,7 +316,7 @@ impl Connector {
         let (text, info) = (path.as_str().to_owned(), info(about));
         let mut store = self.store(call);
         let source = give(&mut store, source)?;
-        let (_, answer) = operation!(self, store, call_put(&text, source, &info))?;
+        let (_, answer) = operation!(self, store, "put", (text.as_str(), source, &info))?;
         entry(self.answer(call, answer)?)
     }
 
@@ -334,8 +334,8 @@ impl Connector {
         let (text, info) = (path.as_str().to_owned(), info(about));
         let mut store = self.store(call);
         let first = first.map(|first| give(&mut store, first)).transpose()?;
-        let (_, answer) = operation!(self, store, call_begin_upload(&text, &info, first))?;
-        let upload = self.answer(call, answer)?;
+        let (_, answer) = operation!(self, store, "begin-upload", (text.as_str(), &info, first))?;
+        let upload: wit::Upload = self.answer(call, answer)?;
         bounded("session", &upload.session)?;
         Ok((upload.session, progress(upload.progress)?))
     }
@@ -356,7 +356,8 @@ impl Connector {
         let (session, info) = (session.to_owned(), info(about));
         let mut store = self.store(call);
         let source = give(&mut store, source)?;
-        let (_, answer) = operation!(self, store, call_upload_part(&session, offset, &info, source, last))?;
+        let (_, answer) =
+            operation!(self, store, "upload-part", (session.as_str(), offset, &info, source, last))?;
         progress(self.answer(call, answer)?)
     }
 
@@ -373,7 +374,8 @@ impl Connector {
     ) -> Result<Progress, Error> {
         let (text, info) = (path.as_str().to_owned(), info(about));
         let session = session.to_owned();
-        let (_, answer) = operation!(self, self.store(call), call_upload_status(&session, &text, &info))?;
+        let (_, answer) =
+            operation!(self, self.store(call), "upload-status", (session.as_str(), text.as_str(), &info))?;
         progress(self.answer(call, answer)?)
     }
 
@@ -383,7 +385,7 @@ impl Connector {
     /// The connector's reason, or the guest's breakdown.
     pub async fn abort_upload(&self, call: &Arc<Call>, session: &str) -> Result<(), Error> {
         let session = session.to_owned();
-        let (_, answer) = operation!(self, self.store(call), call_abort_upload(&session))?;
+        let (_, answer) = operation!(self, self.store(call), "abort-upload", (session.as_str(),))?;
         self.answer(call, answer)
     }
 
@@ -404,8 +406,8 @@ impl Connector {
                 info: info(&upload.info),
             })
             .collect();
-        let (_, answer) = operation!(self, self.store(call), call_finish_uploads(&staged))?;
-        let results = self.answer(call, answer)?;
+        let (_, answer) = operation!(self, self.store(call), "finish-uploads", (staged.as_slice(),))?;
+        let results: Vec<Result<wit::Entry, wit::Error>> = self.answer(call, answer)?;
         same_length(uploads.len(), results.len())?;
         Ok(results.into_iter().map(|result| self.answer(call, result).and_then(entry)).collect())
     }
@@ -425,8 +427,8 @@ impl Connector {
         let text = path.as_str().to_owned();
         let wanted = revision.map(str::to_owned);
         let (mut store, answer) =
-            operation!(self, self.store(call), call_get(&text, offset, len, wanted.as_deref()))?;
-        let download = self.answer(call, answer)?;
+            operation!(self, self.store(call), "get", (text.as_str(), offset, len, wanted.as_deref()))?;
+        let download: wit::Download = self.answer(call, answer)?;
         let taken: Result<Body, _> = store.data_mut().table.delete(download.body);
         let body = taken.ok().and_then(|body| body.incoming);
         let body = body.ok_or_else(|| Error::Nonsense("a download without a body".to_owned()))?;
@@ -455,8 +457,8 @@ impl Connector {
                 revision: item.revision.clone(),
             })
             .collect();
-        let (_, answer) = operation!(self, self.store(call), call_remove(&removals))?;
-        let results = self.answer(call, answer)?;
+        let (_, answer) = operation!(self, self.store(call), "remove", (removals.as_slice(),))?;
+        let results: Vec<Result<(), wit::Error>> = self.answer(call, answer)?;
         same_length(items.len(), results.len())?;
         Ok(results.into_iter().map(|result| self.answer(call, result)).collect())
     }
@@ -472,7 +474,7 @@ impl Connector {
         to: &RelativePath,
     ) -> Result<Relocation, Error> {
         let (from, text) = (from.as_str().to_owned(), to.as_str().to_owned());
-        let (_, answer) = operation!(self, self.store(call), call_relocate(&from, &text))?;
+        let (_, answer) = operation!(self, self.store(call), "relocate", (from.as_str(), text.as_str()))?;
         relocation(to, self.answer(call, answer)?)
     }
 
@@ -487,7 +489,7 @@ impl Connector {
         to: &RelativePath,
     ) -> Result<Relocation, Error> {
         let (from, text) = (from.as_str().to_owned(), to.as_str().to_owned());
-        let (_, answer) = operation!(self, self.store(call), call_copy(&from, &text))?;
+        let (_, answer) = operation!(self, self.store(call), "copy", (from.as_str(), text.as_str()))?;
         relocation(to, self.answer(call, answer)?)
     }
 
@@ -503,7 +505,8 @@ impl Connector {
     ) -> Result<Relocation, Error> {
         let text = to.as_str().to_owned();
         let job = job.to_owned();
-        let (_, answer) = operation!(self, self.store(call), call_relocation_status(&job, &text))?;
+        let (_, answer) =
+            operation!(self, self.store(call), "relocation-status", (job.as_str(), text.as_str()))?;
         relocation(to, self.answer(call, answer)?)
     }
 
@@ -512,7 +515,7 @@ impl Connector {
     /// # Errors
     /// The connector's reason, or the guest's breakdown.
     pub async fn usage(&self, call: &Arc<Call>) -> Result<Space, Error> {
-        let (_, answer) = operation!(self, self.store(call), call_usage())?;
+        let (_, answer) = operation!(self, self.store(call), "usage", ())?;
         let wit::Space { used, total } = self.answer(call, answer)?;
         Ok(Space { used, total })
     }
@@ -523,7 +526,7 @@ impl Connector {
     /// The connector's reason, or the guest's breakdown.
     pub async fn changes(&self, call: &Arc<Call>, cursor: Option<&str>) -> Result<ChangesPage, Error> {
         let cursor = cursor.map(str::to_owned);
-        let (_, answer) = operation!(self, self.store(call), call_changes(cursor.as_deref()))?;
+        let (_, answer) = operation!(self, self.store(call), "changes", (cursor.as_deref(),))?;
         changes_page(self.answer(call, answer)?)
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use url::Url;
+
 use super::super::{Binding, Error, check_phrase, is_word, problem};
 use super::{
     Access, Address, Confine, Credential, HostPattern, JsonPlace, JsonRule, KeyPattern, Method, Mint,
@@ -251,11 +253,13 @@ fn parse_template(text: &str, bind: &BTreeMap<String, Binding>) -> Result<Templa
         })
         .collect();
     let unsafe_name = plain.split('/').skip(1).any(|name| matches!(name, "." | ".."));
-    let normal = url::Url::parse(&format!("https://{host}{plain}")).is_ok_and(|url| url.path() == plain);
-    if unsafe_name || plain.contains("//") || plain.contains(['?', '#', '%', '\\']) || !normal {
-        return Err("has a path that is not plain (no `?`, `#`, `%`, `\\`, `//`, `.` or `..`)".to_owned());
+    let url = Url::parse(&format!("https://{host}{plain}")).ok();
+    let base = url.filter(|url| url.path() == plain && url.host_str() == Some(host));
+    let plain = !unsafe_name && !plain.contains("//") && !plain.contains(['?', '#', '%', '\\']);
+    match base.filter(|_| plain) {
+        Some(base) => Ok(Template { host: host.to_owned(), pieces, base: Box::new(base) }),
+        None => Err("has a path that is not plain (no `?`, `#`, `%`, `\\`, `//`, `.` or `..`)".to_owned()),
     }
-    Ok(Template { host: host.to_owned(), pieces })
 }
 
 /// How a path inside a text is written: one of the two blanks for it, and those of `bind`.
