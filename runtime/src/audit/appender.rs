@@ -4,9 +4,9 @@
 //! puts aside, and each record goes on from the one that is last in the file at that moment, whoever
 //! wrote it. It appends whole lines, all of them or none.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Write as _;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 
 use super::chain::{LINK_BYTES_MAX, Link, Tail, last_place};
 use super::head::Heads;
@@ -22,6 +22,8 @@ pub(super) struct Appender {
     destination: Name,
     heads: Heads,
     file: File,
+    /// Which file that is.
+    inode: u64,
     /// What we know of the file's end, until another process changes it.
     end: Option<End>,
     /// What the database has not been told yet.
@@ -45,7 +47,10 @@ impl Appender {
     pub(super) fn open(home: Home, state: State, destination: &Name) -> Result<Self, home::Error> {
         let file = home.audit().open_to_append(&file_name(destination, 0))?.into_std();
         let heads = Heads::new(state, destination.clone());
-        Ok(Self { home, destination: destination.clone(), heads, file, end: None, untold: None })
+        let destination = destination.clone();
+        let mut appender = Self { home, destination, heads, file, inode: 0, end: None, untold: None };
+        appender.inode = appender.metadata()?.ino();
+        Ok(appender)
     }
 
     /// Append records, a line each. They are taken from `lines` once they are written.
@@ -69,9 +74,8 @@ impl Appender {
             return Err(self.error("append to", error));
         }
         lines.clear();
-        let inode = self.file.metadata().map_err(|error| self.error("look at", error))?.ino();
         let length = found.length.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
-        self.end = Some(End { inode, length, link });
+        self.end = Some(End { inode: self.inode, length, link });
         self.untold = Some(link);
         Ok(())
     }
@@ -94,19 +98,20 @@ impl Appender {
     /// Make sure that `self.file` is the file to write, with room for that many bytes.
     fn follow(&mut self, room: usize) -> Result<Found, home::Error> {
         let name = file_name(&self.destination, 0);
-        let current = self.home.audit().open_to_append(&name)?.into_std();
-        let metadata = current.metadata().map_err(|error| self.error("look at", error))?;
-        if metadata.ino() != self.file.metadata().map_err(|error| self.error("look at", error))?.ino() {
-            // Put aside by another process; what we wrote to it must reach the disk as well.
-            self.sync()?;
-            self.file = current;
-        }
-        let length = metadata.len();
+        let length = match self.home.audit().stamp(&name).filter(|stamp| stamp.inode() == self.inode) {
+            Some(stamp) => stamp.length(),
+            None => {
+                // Put aside by another process; what we wrote to it must reach the disk as well.
+                self.sync()?;
+                self.take_up(&name)?
+            }
+        };
         if length > 0 && length.saturating_add(u64::try_from(room).unwrap_or(u64::MAX)) > FILE_BYTES_MAX {
             self.put_aside()?;
             return Ok(Found { length: 0, torn: false });
         }
-        Ok(Found { length, torn: length > 0 && !self.ends_with_line(length) })
+        let is_ours = self.knows_end(length).is_some();
+        Ok(Found { length, torn: length > 0 && !is_ours && !self.ends_with_line(length) })
     }
 
     fn put_aside(&mut self) -> Result<(), home::Error> {
@@ -119,8 +124,25 @@ impl Appender {
                 folder.rename(&from, &file_name(&self.destination, age + 1))?;
             }
         }
-        self.file = folder.open_to_append(&file_name(&self.destination, 0))?.into_std();
-        Ok(())
+        self.take_up(&file_name(&self.destination, 0)).map(drop)
+    }
+
+    /// From now on this is the file to write. Returns its length.
+    fn take_up(&mut self, name: &str) -> Result<u64, home::Error> {
+        self.file = self.home.audit().open_to_append(name)?.into_std();
+        let metadata = self.metadata()?;
+        self.inode = metadata.ino();
+        Ok(metadata.len())
+    }
+
+    fn metadata(&self) -> Result<Metadata, home::Error> {
+        self.file.metadata().map_err(|error| self.error("look at", error))
+    }
+
+    /// The last record, if the file still ends with what we wrote.
+    fn knows_end(&self, length: u64) -> Option<Link> {
+        let end = self.end.as_ref().filter(|end| (end.inode, end.length) == (self.inode, length));
+        end.map(|end| end.link)
     }
 
     /// The oldest file goes: where the chain begins then must be known before it does.
@@ -139,12 +161,8 @@ impl Appender {
 
     /// What the next record goes on from.
     fn link(&self, found: &Found) -> Result<Link, home::Error> {
-        let inode = self.file.metadata().map_err(|error| self.error("look at", error))?.ino();
-        if let Some(end) = &self.end
-            && !found.torn
-            && (end.inode, end.length) == (inode, found.length)
-        {
-            return Ok(end.link);
+        if let Some(link) = self.knows_end(found.length).filter(|_| !found.torn) {
+            return Ok(link);
         }
         let last = self.last_written(found)?;
         let mut link = last.map_or(Link::START, |last| last.link);

@@ -44,11 +44,25 @@ pub enum Created {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
-    length: i128,
+    length: u64,
     /// Seconds and nanoseconds, in what holds them on any machine.
     modified: (i128, i128),
     /// The same, and nobody can set it.
     changed: (i128, i128),
+}
+
+impl Stamp {
+    /// Which file it is of.
+    #[must_use]
+    pub const fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// How long that is, in bytes.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
 }
 
 /// A folder that is open. Cheap operations on names in it; no name leads out of it.
@@ -254,7 +268,7 @@ impl Folder {
         let found = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(Stamp {
             inode: found.st_ino,
-            length: found.st_size.into(),
+            length: u64::try_from(found.st_size).unwrap_or_default(),
             modified: (found.st_mtime.into(), found.st_mtime_nsec.into()),
             changed: (found.st_ctime.into(), found.st_ctime_nsec.into()),
         })
