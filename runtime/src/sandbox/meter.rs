@@ -67,7 +67,7 @@ impl Meter {
     /// What is left of the time that it may wait by itself. None while it does not: it is inside the host,
     /// or computes.
     fn left(&self, budget: Duration, elapsed: Duration) -> Option<Duration> {
-        if self.inside_host.load(Ordering::Relaxed) || self.computes.load(Ordering::Relaxed) {
+        if self.inside_host.load(Ordering::Acquire) || self.computes.load(Ordering::Acquire) {
             return None;
         }
         let elsewhere = read(&self.host_wall).saturating_add(read(&self.turns_wall));
@@ -76,13 +76,15 @@ impl Meter {
 
     /// Run a host function; neither its computing nor its waiting is the guest's.
     pub(super) async fn host<F: Future>(&self, work: F) -> F::Output {
+        // Whoever looks in between, from another thread, must not find it waiting: one of the two is told
+        // before the other is taken back, and what passed before that.
+        self.inside_host.store(true, Ordering::Release);
         let start = self.end_turn();
-        self.inside_host.store(true, Ordering::Relaxed);
         self.asked.fetch_add(1, Ordering::Relaxed);
         let done = work.await;
-        self.inside_host.store(false, Ordering::Relaxed);
         let end = self.begin_turn();
         add(&self.host_wall, end.saturating_sub(start));
+        self.inside_host.store(false, Ordering::Release);
         done
     }
 
@@ -91,7 +93,7 @@ impl Meter {
         let now = self.started.elapsed();
         self.turn.0.store(nanoseconds(thread_time()), Ordering::Relaxed);
         self.turn.1.store(nanoseconds(now), Ordering::Relaxed);
-        self.computes.store(true, Ordering::Relaxed);
+        self.computes.store(true, Ordering::Release);
         now
     }
 
@@ -100,7 +102,7 @@ impl Meter {
         let now = self.started.elapsed();
         add(&self.cpu, thread_time().saturating_sub(read(&self.turn.0)));
         add(&self.turns_wall, now.saturating_sub(read(&self.turn.1)));
-        self.computes.store(false, Ordering::Relaxed);
+        self.computes.store(false, Ordering::Release);
         now
     }
 }
